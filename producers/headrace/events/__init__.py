@@ -1,0 +1,1 @@
+"""The contract: envelope, identity, topics, settings. Imports nothing else of headrace."""

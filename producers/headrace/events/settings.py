@@ -1,0 +1,234 @@
+"""The settings, read from the environment in one place a process, never at import.
+
+What ``headrace up`` started is found through its ``stack.json``; variables win over it. See
+``docs/settings.md`` for the table of all variables, which is generated from :data:`VARIABLES`.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from headrace.events.errors import SettingsError
+
+VARIABLES: Final[dict[str, str]] = {
+    "HEADRACE_STATE_DIR": "Where the local stack keeps its state and writes stack.json",
+    "HEADRACE_KAFKA": "Bootstrap servers, host:port[,host:port]",
+    "HEADRACE_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT (default), SSL, SASL_PLAINTEXT or SASL_SSL",
+    "HEADRACE_KAFKA_SASL_MECHANISM": "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    "HEADRACE_KAFKA_SASL_USERNAME": "SASL user name",
+    "HEADRACE_KAFKA_SASL_PASSWORD": "SASL password",
+    "HEADRACE_KAFKA_SASL_PASSWORD_FILE": "File that holds the SASL password",
+    "HEADRACE_KAFKA_SSL_CAFILE": "PEM file of the authority that signed the brokers' certificates",
+    "HEADRACE_KAFKA_SSL_CERTFILE": "PEM file of the client's certificate",
+    "HEADRACE_KAFKA_SSL_KEYFILE": "PEM file of the client's private key",
+    "HEADRACE_KAFKA_SSL_KEY_PASSWORD_FILE": "File that holds the private key's password",
+    "HEADRACE_TOPIC_PREFIX": "Put before every topic's name and consumer group",
+    "HEADRACE_PARTITIONS": "Partitions of the topics keyed by session (default 4)",
+    "HEADRACE_REPLICATION": "Replication factor (default: as many as there are brokers, up to 3)",
+    "HEADRACE_RETENTION_DAYS": "Days that agent.events keeps an event (default 7)",
+    "HEADRACE_MAX_EVENT_BYTES": "Largest event; a larger one is cut (default 900000)",
+    "HEADRACE_CLICKHOUSE_URL": "http[s]://user:password@host:port/database",
+    "HEADRACE_CLICKHOUSE_PASSWORD_FILE": "File that holds the password, in place of the URL's",
+    "HEADRACE_CLICKHOUSE_CLUSTER": "Cluster name: DDL runs ON CLUSTER, tables are replicated",
+    "HEADRACE_TENANT": "Tenant of a producer made by EventProducer.from_env()",
+    "HEADRACE_SPOOL_DIR": "Spool directory of a producer made by EventProducer.from_env()",
+    "HEADRACE_DURABILITY": "spool (default) or memory",
+}
+"""Every variable that is read, with its meaning. An unknown ``HEADRACE_`` variable is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaSettings:
+    """How to reach Kafka. ``ssl_context``, where given, wins over the files."""
+
+    bootstrap_servers: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: str | None = field(default=None, repr=False)
+    ssl_cafile: str | None = None
+    ssl_certfile: str | None = None
+    ssl_keyfile: str | None = None
+    ssl_key_password: str | None = field(default=None, repr=False)
+    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+    sasl_oauth_token_provider: Any = field(default=None, repr=False)
+
+    def client_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments for any aiokafka client. Reads the certificate files."""
+        kwargs: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.startswith("SASL"):
+            kwargs["sasl_mechanism"] = self.sasl_mechanism
+            kwargs["sasl_plain_username"] = self.sasl_username
+            kwargs["sasl_plain_password"] = self.sasl_password
+            kwargs["sasl_oauth_token_provider"] = self.sasl_oauth_token_provider
+        if self.security_protocol.endswith("SSL"):
+            kwargs["ssl_context"] = self.ssl_context or self._context_from_files()
+        return kwargs
+
+    def _context_from_files(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.ssl_cafile)
+            if self.ssl_certfile:
+                context.load_cert_chain(
+                    self.ssl_certfile, self.ssl_keyfile, password=self.ssl_key_password
+                )
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(f"the Kafka TLS files cannot be used: {error}") from None
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class ClickHouseSettings:
+    """How to reach ClickHouse."""
+
+    url: str = field(repr=False)
+    """``http[s]://user:password@host:port/database``"""
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a headrace process needs to know of the world."""
+
+    state_dir: Path
+    kafka: KafkaSettings | None = None
+    clickhouse: ClickHouseSettings | None = None
+    topic_prefix: str = ""
+    partitions: int = 4
+    replication: int | None = None
+    retention_days: int = 7
+    max_event_bytes: int = 900_000
+    tenant: str | None = None
+    spool_dir: Path | None = None
+    durability: str = "spool"
+    metrics_url: str | None = None
+    """Of a local stack: where Prometheus can scrape it."""
+    console_url: str | None = None
+    """Of a local stack: its status page."""
+
+    def topic(self, name: str) -> str:
+        """Return the full name of one of :mod:`headrace.events.topics`'s topics."""
+        return self.topic_prefix + name
+
+    def need_kafka(self) -> KafkaSettings:
+        if self.kafka is None:
+            raise SettingsError(f"no Kafka: {self._what_to_do('HEADRACE_KAFKA')}")
+        return self.kafka
+
+    def need_clickhouse(self) -> ClickHouseSettings:
+        if self.clickhouse is None:
+            raise SettingsError(f"no ClickHouse: {self._what_to_do('HEADRACE_CLICKHOUSE_URL')}")
+        return self.clickhouse
+
+    def _what_to_do(self, variable: str) -> str:
+        stack = self.state_dir / "stack.json"
+        return f"set {variable}, or start a local stack with `headrace up` ({stack} is not there)"
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """``$HEADRACE_STATE_DIR``, else ``$XDG_STATE_HOME/headrace``, else ``~/.local/state/headrace``."""
+    if environ.get("HEADRACE_STATE_DIR"):
+        return Path(environ["HEADRACE_STATE_DIR"])
+    base = environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "headrace"
+
+
+def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = None) -> Settings:
+    """Read the settings: the environment first, then the local stack's ``stack.json``.
+
+    Raises :class:`SettingsError` that names the variable or the file.
+    """
+    environ = os.environ if environ is None else environ
+    unknown = sorted(k for k in environ if k.startswith("HEADRACE_") and k not in VARIABLES)
+    if unknown:
+        raise SettingsError(f"unknown setting {unknown[0]}: see docs/settings.md for all of them")
+    state_dir = state_dir or default_state_dir(environ)
+    stack = _read_stack(state_dir / "stack.json")
+    servers = environ.get("HEADRACE_KAFKA") or stack.get("kafka")
+    url = environ.get("HEADRACE_CLICKHOUSE_URL") or stack.get("clickhouse")
+    spool_dir = environ.get("HEADRACE_SPOOL_DIR")
+    return Settings(
+        state_dir=state_dir,
+        kafka=_kafka(environ, servers) if servers else None,
+        clickhouse=_clickhouse(environ, url) if url else None,
+        topic_prefix=environ.get("HEADRACE_TOPIC_PREFIX", ""),
+        partitions=_integer(environ, "HEADRACE_PARTITIONS", 4),
+        replication=_integer(environ, "HEADRACE_REPLICATION", 0) or None,
+        retention_days=_integer(environ, "HEADRACE_RETENTION_DAYS", 7),
+        max_event_bytes=_integer(environ, "HEADRACE_MAX_EVENT_BYTES", 900_000),
+        tenant=environ.get("HEADRACE_TENANT"),
+        spool_dir=Path(spool_dir) if spool_dir else None,
+        durability=environ.get("HEADRACE_DURABILITY", "spool"),
+        metrics_url=stack.get("metrics"),
+        console_url=stack.get("console"),
+    )
+
+
+def _kafka(environ: Mapping[str, str], servers: str) -> KafkaSettings:
+    prefix = "HEADRACE_KAFKA_"
+    return KafkaSettings(
+        bootstrap_servers=servers,
+        security_protocol=environ.get(prefix + "SECURITY_PROTOCOL", "PLAINTEXT").upper(),
+        sasl_mechanism=environ.get(prefix + "SASL_MECHANISM", "PLAIN").upper(),
+        sasl_username=environ.get(prefix + "SASL_USERNAME"),
+        sasl_password=_secret(environ, prefix + "SASL_PASSWORD"),
+        ssl_cafile=environ.get(prefix + "SSL_CAFILE"),
+        ssl_certfile=environ.get(prefix + "SSL_CERTFILE"),
+        ssl_keyfile=environ.get(prefix + "SSL_KEYFILE"),
+        ssl_key_password=_secret(environ, prefix + "SSL_KEY_PASSWORD"),
+    )
+
+
+def _clickhouse(environ: Mapping[str, str], url: str) -> ClickHouseSettings:
+    if not url.startswith(("http://", "https://")):
+        raise SettingsError("HEADRACE_CLICKHOUSE_URL must start with http:// or https://")
+    password = _secret(environ, "HEADRACE_CLICKHOUSE_PASSWORD")
+    if password is not None:
+        scheme, _, rest = url.partition("://")
+        credential, at, host = rest.rpartition("@")
+        user = credential.partition(":")[0] if at else "default"
+        url = f"{scheme}://{user}:{password}@{host}"
+    return ClickHouseSettings(url=url, cluster=environ.get("HEADRACE_CLICKHOUSE_CLUSTER"))
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str | None:
+    path = environ.get(name + "_FILE")
+    if not path:
+        return environ.get(name)
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE cannot be read: {error.strerror}") from None
+
+
+def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        raise SettingsError(f"{name} must be a whole number, not {text!r}") from None
+    if value < 1:
+        raise SettingsError(f"{name} must be at least 1, not {value}")
+    return value
+
+
+def _read_stack(path: Path) -> dict[str, str]:
+    try:
+        content = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,49 @@
+"""The topics: their names, what they are for, and how they should be configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from headrace.events.errors import SettingsError
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+
+EVENTS: Final = "agent.events"
+AUDIT: Final = "agent.audit"
+LOGS: Final = "agent.logs"
+METRICS: Final = "agent.metrics"
+ALERTS: Final = "agent.alerts"
+ALERTS_LOG: Final = "agent.alerts.log"
+DEAD_LETTERS: Final = "agent.events.dlq"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """One topic as it should be. Partitions are fixed for its life: keys hang on them."""
+
+    name: str
+    """Without the configured prefix."""
+    purpose: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tuple[TopicSpec, ...]:
+    """Every topic of headrace. ``partitions`` is for the topics keyed by session."""
+    if partitions < 1:
+        raise SettingsError(f"partitions must be at least 1, not {partitions}")
+    # Room for the record's framing, its key and its headers beside the event.
+    message = {"max.message.bytes": str(max_event_bytes + 65_536)}
+    kept = {"cleanup.policy": "delete", "retention.ms": "-1"}
+    limited = {"cleanup.policy": "delete", "retention.ms": str(retention_days * DAY_MS)}
+    latest = {"cleanup.policy": "compact,delete", "retention.ms": str(30 * DAY_MS)}
+    return (
+        TopicSpec(EVENTS, "every event, keyed by session", partitions, limited | message),
+        TopicSpec(AUDIT, "evidence, retained", partitions, kept | message),
+        TopicSpec(LOGS, "log records of agents", partitions, limited | message),
+        TopicSpec(METRICS, "latest panes, compacted", partitions, latest),
+        TopicSpec(ALERTS, "latest state of each alert", 1, {"cleanup.policy": "compact"}),
+        TopicSpec(ALERTS_LOG, "every transition of an alert", 1, kept),
+        TopicSpec(DEAD_LETTERS, "events that the archive refused", 1, kept | message),
+    )

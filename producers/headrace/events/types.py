@@ -1,0 +1,68 @@
+"""The names of event types that headrace itself knows.
+
+A type is any string: an unknown one passes through untouched. The runtime's own
+types (agentao's ``EventType`` values) keep their names; what headrace adds to a
+stream is listed under "Added by headrace".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TURN_BEGIN: Final = "turn_begin"
+TURN_END: Final = "turn_end"
+LLM_CALL_STARTED: Final = "llm_call_started"
+LLM_TEXT: Final = "llm_text"
+THINKING: Final = "thinking"
+TOOL_OUTPUT: Final = "tool_output"
+TOOL_CONFIRMATION: Final = "tool_confirmation"
+MEMORY_CLEARED: Final = "memory_cleared"
+
+# Added by headrace.
+
+SESSION_START: Final = "session_start"
+"""An agent was attached. ``data``: agent, model, working_directory."""
+
+SESSION_END: Final = "session_end"
+"""An agent was detached. ``data``: reason."""
+
+CONFIRMATION_RESOLVED: Final = "confirmation_resolved"
+"""The answer to a TOOL_CONFIRMATION. ``data``: tool, outcome (allow, reject, timeout, error),
+wait_ms, args (as asked)."""
+
+PERMISSION_DECISION: Final = "permission_decision"
+"""A permission rule decided. ``data``: tool, decision (allow, deny, prompt), reason, rule, call_id."""
+
+EPOCH_END: Final = "headrace.epoch_end"
+"""The last event of an epoch. ``data``: accepted, dropped (reason to count), reason (closed, evicted).
+Its own ``seq`` is the count of numbers that the epoch ever drew: 1 to seq, without holes at the source."""
+
+DROPPED: Final = "headrace.dropped"
+"""Events that were numbered and then given up. ``data``: reason, first_seq, last_seq, count.
+All ``count`` dropped numbers lie in first_seq..last_seq; where count is less than the span, the
+others of the span were accepted."""
+
+BOOKKEEPING: Final = frozenset({EPOCH_END, DROPPED})
+"""Types that account for the stream and say nothing about the agent."""
+
+CHUNKS: Final = frozenset({LLM_TEXT, THINKING, TOOL_OUTPUT})
+"""Streaming pieces. Their whole stands in a later event, so they go first when space is short."""
+
+AUDIT: Final = frozenset(
+    {
+        SESSION_START,
+        SESSION_END,
+        TOOL_CONFIRMATION,
+        CONFIRMATION_RESOLVED,
+        PERMISSION_DECISION,
+        MEMORY_CLEARED,
+        "memory_delete",
+        "permission_mode_changed",
+        "readonly_mode_changed",
+        "tool_start",
+        "tool_complete",
+        EPOCH_END,
+        DROPPED,
+    }
+)
+"""Evidence. These have a reserved quota of the spool and drop last, as ``audit_overflow``."""
