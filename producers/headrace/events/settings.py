@@ -136,7 +136,7 @@ class Settings:
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
-    """``$HEADRACE_STATE_DIR``, else ``$XDG_STATE_HOME/headrace``, else ``~/.local/state/headrace``."""
+    """``HEADRACE_STATE_DIR``, else ``headrace`` in the user's state directory (XDG)."""
     if environ.get("HEADRACE_STATE_DIR"):
         return Path(environ["HEADRACE_STATE_DIR"])
     base = environ.get("XDG_STATE_HOME") or "~/.local/state"

@@ -31,16 +31,16 @@ CONFIRMATION_RESOLVED: Final = "confirmation_resolved"
 wait_ms, args (as asked)."""
 
 PERMISSION_DECISION: Final = "permission_decision"
-"""A permission rule decided. ``data``: tool, decision (allow, deny, prompt), reason, rule, call_id."""
+"""A permission rule decided. ``data``: tool, decision (allow, deny, prompt), reason, call_id."""
 
 EPOCH_END: Final = "headrace.epoch_end"
-"""The last event of an epoch. ``data``: accepted, dropped (reason to count), reason (closed, evicted).
-Its own ``seq`` is the count of numbers that the epoch ever drew: 1 to seq, without holes at the source."""
+"""The last event of an epoch. ``data``: reason (closed, evicted), dropped (reason to count).
+Its own ``seq`` is the count of numbers that the epoch ever drew, from 1, without holes."""
 
 DROPPED: Final = "headrace.dropped"
 """Events that were numbered and then given up. ``data``: reason, first_seq, last_seq, count.
-All ``count`` dropped numbers lie in first_seq..last_seq; where count is less than the span, the
-others of the span were accepted."""
+All ``count`` dropped numbers lie in first_seq..last_seq; where the span is wider than the count,
+its other numbers were accepted."""
 
 BOOKKEEPING: Final = frozenset({EPOCH_END, DROPPED})
 """Types that account for the stream and say nothing about the agent."""
