@@ -1,0 +1,19 @@
+"""Fixtures that every test can ask for.
+
+``kafka``: bootstrap servers of the embedded broker, or of a real Apache Kafka under the marker
+``kafka``. See ``tests/behaviour/`` for how one test runs on both.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest_plugins = ["tests.stack.embedded_kafka", "tests.stack.clickhouse"]
+
+
+@pytest.fixture
+def kafka(request: pytest.FixtureRequest) -> str:
+    """Bootstrap servers (``host:port``). Use a topic prefix of your own (``support.unique()``)."""
+    name = "real_kafka" if request.node.get_closest_marker("kafka") else "embedded_kafka"
+    address: str = request.getfixturevalue(name)
+    return address

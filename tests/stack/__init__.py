@@ -1,0 +1,1 @@
+"""Fixtures that start real parts: the embedded Kafka, a real one, ClickHouse."""
