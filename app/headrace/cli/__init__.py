@@ -1,0 +1,1 @@
+"""The ``headrace`` command: one command a file in :mod:`headrace.cli.commands`."""

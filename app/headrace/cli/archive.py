@@ -1,0 +1,123 @@
+"""Reading the archive: one client a command, every wait bounded, faults in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, BinaryIO, Final, cast
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+import urllib3.exceptions
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from headrace.cli.faults import CommandError
+from headrace.cli.text import one_line
+from headrace.events.errors import SettingsError
+from headrace.events.settings import Settings
+
+CONNECT_SECONDS: Final = 5
+"""A server that does not accept within this is away: people wait for the answer."""
+QUERY_SECONDS: Final = 300
+"""The longest silence of a running query; ClickHouse's own default for HTTP clients."""
+
+Row = dict[str, Any]
+
+_VERSION: Final = re.compile(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)\s*")
+_FOR_URL: Final = re.compile(r"\(for url [^)]*\)|\s*\[Server: [^\]]*\]")
+
+
+class Archive:
+    """A ClickHouse connection that answers with plain rows. Not for several threads."""
+
+    def __init__(self, client: Client, address: str) -> None:
+        self._client = client
+        self.address = address
+        """``host:port``, without the credential."""
+
+    def rows(self, query: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """Return the rows as dictionaries. Raises :class:`CommandError` in one line."""
+        with _faults(self.address):
+            result = self._client.query(query, parameters=dict(parameters or {}))
+            return list(result.named_results())
+
+    def raw(
+        self, query: str, parameters: Mapping[str, Any] | None, output_format: str
+    ) -> Iterator[bytes]:
+        """Yield the server's own bytes in one of its formats, as they come."""
+        with _faults(self.address):
+            stream = self._client.raw_stream(
+                query, parameters=dict(parameters or {}), fmt=output_format
+            )
+            # Over HTTP this is urllib3's response, which the annotation does not tell.
+            with closing(cast("BinaryIO", stream)) as body:
+                while chunk := body.read(65_536):
+                    yield chunk
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[Archive]:
+    """Connect to the archive that the settings name. Raises SettingsError or CommandError."""
+    url = urlsplit(settings.need_clickhouse().url)
+    try:
+        port = url.port or (8443 if url.scheme == "https" else 8123)
+    except ValueError as error:
+        raise SettingsError(f"HEADRACE_CLICKHOUSE_URL: {error}") from None
+    if not url.hostname:
+        raise SettingsError("HEADRACE_CLICKHOUSE_URL names no host")
+    address = f"{url.hostname}:{port}"
+    with _faults(address):
+        client = clickhouse_connect.get_client(
+            interface=url.scheme,
+            host=url.hostname,
+            port=port,
+            username=unquote(url.username or "default"),
+            password=unquote(url.password or ""),
+            database=url.path.strip("/") or "default",
+            connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=QUERY_SECONDS,
+            # Sessions are for settings that outlive a query; a reader has none.
+            autogenerate_session_id=False,
+            client_name="headrace",
+        )
+    try:
+        yield Archive(client, address)
+    finally:
+        client.close()
+
+
+@contextmanager
+def _faults(address: str) -> Iterator[None]:
+    try:
+        yield
+    except ClickHouseError as error:
+        raise CommandError(clickhouse_line(error, address)) from None
+    except urllib3.exceptions.ProtocolError:
+        raise CommandError(
+            f"ClickHouse at {address} broke off in the middle of its answer"
+        ) from None
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise  # our own output's reader, not the server
+        raise CommandError(_away(address)) from None
+
+
+def clickhouse_line(error: Exception, address: str) -> str:
+    """Shorten ClickHouse's answer to one line without URL, version and credential."""
+    text = _FOR_URL.sub("", _VERSION.sub("", str(error)))
+    lowered = text.lower()
+    if "max retries exceeded" in lowered or "connection refused" in lowered:
+        return _away(address)
+    if "AUTHENTICATION_FAILED" in text or "Code: 516" in text:
+        return (
+            f"ClickHouse at {address} refuses the user or password: check HEADRACE_CLICKHOUSE_URL"
+        )
+    if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
+        return one_line(f"ClickHouse: {text}: `headrace schema apply` makes the tables")
+    return one_line(f"ClickHouse: {text}")
+
+
+def _away(address: str) -> str:
+    return f"ClickHouse at {address} does not answer: start it, or correct HEADRACE_CLICKHOUSE_URL"

@@ -1,0 +1,1 @@
+"""The commands, one a file, imported only when they are called: see :mod:`headrace.cli.group`."""

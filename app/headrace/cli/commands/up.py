@@ -1,0 +1,21 @@
+"""``headrace up``: the local stack in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headrace.cli import options
+from headrace.events.settings import load
+
+
+@options.command("headrace up", "headrace up --state-dir ./state")
+@options.state_dir
+def up(state_dir: Path | None) -> int:
+    """Run the embedded Kafka and ClickHouse and the workers until Ctrl-C.
+
+    Writes stack.json in the state directory once all is ready: there every other command, and
+    your agents, find the addresses.
+    """
+    from headrace.local.stack import run  # noqa: PLC0415 - not needed for help
+
+    return run(load(state_dir=state_dir).state_dir)

@@ -1,0 +1,96 @@
+"""The command group. A command's module is imported when it is called, not for ``--help``."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+
+from headrace.cli.main import INTERRUPTED, USAGE
+from headrace.cli.text import one_line
+
+COMMANDS: Final[dict[str, str]] = {
+    "up": "Run the whole local stack: Kafka, ClickHouse and the workers.",
+    "demo": "Run real agents end to end and show what was recorded.",
+    "worker": "Run stream processors against Kafka and ClickHouse.",
+    "topics": "Create the Kafka topics, or compare them with what they should be.",
+    "schema": "Apply the ClickHouse migrations, or list them.",
+    "status": "Show lag, rates and the health of each part.",
+    "doctor": "Check the settings and everything they point at.",
+    "sql": "Query the archive.",
+    "sessions": "List the latest sessions.",
+    "replay": "Tell what happened in a session.",
+    "tail": "Follow events live from Kafka.",
+    "verify": "Account for every event: archived, set aside, dropped, in flight or missing.",
+    "dlq": "Look at dead letters, and send them again.",
+}
+"""Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"headrace.cli.commands.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no such command {args[0]!r}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Settings come from HEADRACE_* variables (docs/settings.md) or a local stack's "
+    "stack.json.",
+)
+@click.version_option(package_name="headrace")
+def cli() -> None:
+    """Record, archive, query and account for what AI agents do."""
+
+
+def usage_line(error: click.ClickException) -> str:
+    """Return a usage error as one line that says where help is."""
+    path = (
+        error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "headrace"
+    )
+    message = one_line(error.format_message()).rstrip(".")
+    return f"{path}: {message} (see `{path} --help`)"
+
+
+def run(args: Sequence[str] | None) -> int:
+    """Run the group. Returns the exit code."""
+    for library in ("clickhouse_connect", "aiokafka"):
+        # Their warnings would print beside our one line; a worker sets up its own logging.
+        logging.getLogger(library).addHandler(logging.NullHandler())
+    try:
+        result: Any = cli.main(args, prog_name="headrace", standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return USAGE
+    except click.ClickException as error:
+        print(usage_line(error), file=sys.stderr)
+        return USAGE
+    return result if isinstance(result, int) else 0
