@@ -33,6 +33,11 @@ wait_ms, args (as asked)."""
 PERMISSION_DECISION: Final = "permission_decision"
 """A permission rule decided. ``data``: tool, decision (allow, deny, prompt), reason, call_id."""
 
+AGENT_USAGE: Final = "agent_usage"
+"""What a sub-agent's own model calls cost: its LLM_CALL_COMPLETED are not told. ``data``: agent,
+child_task_id, child_session_id, prompt_tokens, completion_tokens, cache_read_tokens,
+cache_creation_tokens, reasoning_tokens."""
+
 EPOCH_END: Final = "headrace.epoch_end"
 """The last event of an epoch. ``data``: reason (closed, evicted), dropped (reason to count).
 Its own ``seq`` is the count of numbers that the epoch ever drew, from 1, without holes."""
