@@ -6,20 +6,17 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, Final, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
-import clickhouse_connect
 import urllib3.exceptions
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from headrace.cli.faults import CommandError
 from headrace.cli.text import one_line
-from headrace.events.errors import SettingsError
-from headrace.events.settings import Settings
+from headrace.events.settings import ClickHouseSettings, Settings
+from headrace.sinks import connection
 
-CONNECT_SECONDS: Final = 5
-"""A server that does not accept within this is away: people wait for the answer."""
 QUERY_SECONDS: Final = 300
 """The longest silence of a running query; ClickHouse's own default for HTTP clients."""
 
@@ -60,32 +57,19 @@ class Archive:
 @contextmanager
 def connect(settings: Settings) -> Iterator[Archive]:
     """Connect to the archive that the settings name. Raises SettingsError or CommandError."""
-    url = urlsplit(settings.need_clickhouse().url)
-    try:
-        port = url.port or (8443 if url.scheme == "https" else 8123)
-    except ValueError as error:
-        raise SettingsError(f"HEADRACE_CLICKHOUSE_URL: {error}") from None
-    if not url.hostname:
-        raise SettingsError("HEADRACE_CLICKHOUSE_URL names no host")
-    address = f"{url.hostname}:{port}"
+    clickhouse = settings.need_clickhouse()
+    address = address_of(clickhouse)
     with _faults(address):
-        client = clickhouse_connect.get_client(
-            interface=url.scheme,
-            host=url.hostname,
-            port=port,
-            username=unquote(url.username or "default"),
-            password=unquote(url.password or ""),
-            database=url.path.strip("/") or "default",
-            connect_timeout=CONNECT_SECONDS,
-            send_receive_timeout=QUERY_SECONDS,
-            # Sessions are for settings that outlive a query; a reader has none.
-            autogenerate_session_id=False,
-            client_name="headrace",
-        )
+        client = connection.connect(clickhouse, timeout=QUERY_SECONDS)
     try:
         yield Archive(client, address)
     finally:
         client.close()
+
+
+def address_of(settings: ClickHouseSettings) -> str:
+    """Return ``host:port`` of the server, without the credential."""
+    return urlsplit(settings.url).netloc.rpartition("@")[2] or "?"
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from headrace.cli import options
-from headrace.events.settings import load
 
 
 @options.command("headrace up", "headrace up --state-dir ./state")
@@ -18,4 +17,4 @@ def up(state_dir: Path | None) -> int:
     """
     from headrace.local.stack import run  # noqa: PLC0415 - not needed for help
 
-    return run(load(state_dir=state_dir).state_dir)
+    return run(options.load(state_dir))

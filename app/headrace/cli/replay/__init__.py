@@ -1,0 +1,1 @@
+"""A session as a person reads it: events in, timeline out."""

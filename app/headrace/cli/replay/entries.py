@@ -1,0 +1,110 @@
+"""What a timeline is made of, and how the values of agents' data are read for it.
+
+Nothing here trusts a type: an agent's ``data`` can hold anything under any key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+Data = Mapping[str, Any]
+
+SECOND: Final = 1_000.0
+MINUTE: Final = 60_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One archived event."""
+
+    epoch: str
+    seq: int
+    ts: float
+    """Seconds since 1970, the source's wall clock."""
+    type: str
+    data: Data
+    agent: str | None = None
+    turn: int | None = None
+    duration_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline, with a longer text below it where there is one."""
+
+    ts: float
+    kind: str
+    """turn, user, text, thinking, model, tool, ask, permission, agent, memory, error, lost, note"""
+    headline: str
+    tone: str = "plain"
+    """plain, good, bad, quiet: a hint for colour."""
+    body: str | None = None
+    depth: int = 1
+    """0 for turns and sessions, 1 within a turn, 2 for what a sub-agent does."""
+    turn: int | None = None
+    facts: Data = field(default_factory=dict)
+    """What a script wants without reading the headline."""
+
+
+def entry(event: Event, kind: str, headline: str, tone: str = "plain", **more: Any) -> Entry:
+    """Make an entry at an event's place. What a sub-agent's run forwards stands one deeper."""
+    more.setdefault("depth", 2 if event.data.get("child_task_id") is not None else 1)
+    return Entry(event.ts, kind, headline, tone, turn=event.turn, **more)
+
+
+def text(value: Any) -> str:
+    """Return a value as text: strings as they are, nothing for None, JSON for the rest."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()
+
+
+def number(value: Any) -> float | None:
+    """Return a number, or None for what is not one."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def duration(milliseconds: float) -> str:
+    """Return a duration as people say it: ``12 ms``, ``1.25 s``, ``2 min 5 s``."""
+    if milliseconds < SECOND:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < MINUTE:
+        return f"{milliseconds / SECOND:.2f} s"
+    minutes, rest = divmod(milliseconds, MINUTE)
+    return f"{minutes:.0f} min {rest / SECOND:.0f} s"
+
+
+def took(data: Data, name: str = "duration_ms") -> list[str]:
+    """Return the duration under a key as a list of no or one part of a headline."""
+    value = number(data.get(name))
+    return [] if value is None else [duration(value)]
+
+
+def picked(data: Data, *names: str) -> dict[str, Any]:
+    """Return those of the keys that are there."""
+    return {name: data[name] for name in names if name in data}
+
+
+def plain(data: Data) -> str | None:
+    """Return data as ``key: value`` lines, None where it is empty."""
+    return "\n".join(f"{key}: {text(value)}" for key, value in data.items()) or None
+
+
+def tool_name(data: Data) -> str:
+    """Name a tool event's tool."""
+    return f"tool {text(data.get('tool')) or '?'}"
+
+
+def arguments(data: Data) -> str | None:
+    """Return a tool's arguments, one a line, None for none."""
+    args = data.get("args")
+    return plain(args) if isinstance(args, dict) else text(args) or None
+
+
+def call_id(data: Data) -> str:
+    """Return what pairs a tool's events. Without an id the tool's name has to do."""
+    return text(data.get("call_id")) or text(data.get("tool"))

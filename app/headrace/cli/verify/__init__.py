@@ -1,0 +1,1 @@
+"""The accounting: what was accepted, and where each event of it is."""
