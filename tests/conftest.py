@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.stack.embedded_kafka", "tests.stack.clickhouse"]
+pytest_plugins = [
+    "tests.stack.embedded_kafka",
+    "tests.stack.real_kafka",
+    "tests.stack.secure_kafka",
+    "tests.stack.clickhouse",
+]
 
 
 @pytest.fixture
 def kafka(request: pytest.FixtureRequest) -> str:
     """Bootstrap servers (``host:port``). Use a topic prefix of your own (``support.unique()``)."""
+    if request.node.get_closest_marker("kafka3"):
+        bootstrap: str = request.getfixturevalue("kafka3").bootstrap
+        return bootstrap
     name = "real_kafka" if request.node.get_closest_marker("kafka") else "embedded_kafka"
     address: str = request.getfixturevalue(name)
     return address

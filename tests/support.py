@@ -7,18 +7,34 @@ import inspect
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def wait_until(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], Awaitable[T]],
+    timeout: float = ...,
+    *,
+    interval: float = ...,
+    what: str = ...,
+) -> T: ...
+@overload
+async def wait_until(
+    condition: Callable[[], T],
+    timeout: float = ...,
+    *,
+    interval: float = ...,
+    what: str = ...,
+) -> T: ...
+async def wait_until(
+    condition: Callable[[], Any],
     timeout: float = 30.0,
     *,
     interval: float = 0.05,
     what: str = "",
-) -> T:
+) -> Any:
     """Poll until the condition (plain or async) is truthy, and return what it returned.
 
     Fails the test after ``timeout`` seconds, naming ``what`` (default: the condition's name) and

@@ -1,77 +1,82 @@
-"""A private local ClickHouse server."""
+"""A private local ClickHouse for tests: a real process on a port of its own."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+import json
 import secrets
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-import pytest
-
-from headrace.events.settings import ClickHouseSettings
-from headrace.local.background import BackgroundLoop
-from headrace.local.child import Child
+DATABASE = "headrace"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LocalClickHouse:
-    """A running server: what the workers use, and what readers use."""
-
+    process: subprocess.Popen[bytes]
+    data_dir: Path
     port: int
-    writer: ClickHouseSettings
-    reader: ClickHouseSettings
-    child: Child
+    reader_password: str
+    writer_password: str
+
+    @property
+    def reader_url(self) -> str:
+        return f"http://reader:{self.reader_password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
+    def writer_url(self) -> str:
+        return f"http://writer:{self.writer_password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 30) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+            raise
 
 
-async def start_clickhouse(directory: Path) -> LocalClickHouse:
-    """Start a server on its own data. The caller stops ``child``."""
-    passwords = {"reader": secrets.token_urlsafe(24), "writer": secrets.token_urlsafe(24)}
-    file = directory / "credentials.json"
-    file.touch(mode=0o600)
-    file.write_bytes(orjson.dumps(passwords))
-    argv = [
-        sys.executable,
-        "-m",
-        "headrace.local.clickhouse",
-        "--data-dir",
-        str(directory / "data"),
-    ]
-    argv += ["--host", "127.0.0.1", "--port", "0", "--credentials-file", str(file)]
-    child = await Child.start(
-        "clickhouse", argv, env=os.environ, log=directory / "clickhouse.log", cwd=directory
+def start_clickhouse(directory: Path, *arguments: str) -> LocalClickHouse:
+    """Start a server on ``directory`` and return once it answers."""
+    directory.mkdir(parents=True, exist_ok=True)
+    credentials = directory / "credentials.json"
+    if not credentials.exists():
+        credentials.touch(mode=0o600)
+        words = {"reader": secrets.token_urlsafe(9), "writer": secrets.token_urlsafe(9)}
+        credentials.write_text(json.dumps(words))
+    passwords = json.loads(credentials.read_text())
+    command = [sys.executable, "-m", "headrace.local.clickhouse"]
+    command += ["--data-dir", str(directory / "data"), "--port", "0"]
+    command += ["--credentials-file", str(credentials), *arguments]
+    with (directory / "stderr.log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+    assert process.stdout is not None
+    with process.stdout:
+        line = process.stdout.readline()
+    if not line:
+        process.kill()
+        process.wait(10)
+        raise RuntimeError((directory / "stderr.log").read_text()[-2000:])
+    return LocalClickHouse(
+        process,
+        directory / "data",
+        json.loads(line)["port"],
+        passwords["reader"],
+        passwords["writer"],
     )
-    try:
-        port = int((await child.ready_line(timeout=60.0))["port"])
-    except BaseException:
-        await child.kill()
-        raise
-
-    def settings(user: str) -> ClickHouseSettings:
-        return ClickHouseSettings(f"http://{user}:{passwords[user]}@127.0.0.1:{port}/headrace")
-
-    return LocalClickHouse(port, settings("writer"), settings("reader"), child)
 
 
-@pytest.fixture(scope="session")
-def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
-    """One server for the whole test session."""
-    loop = BackgroundLoop("clickhouse")
-    server = loop.run(start_clickhouse(tmp_path_factory.mktemp("clickhouse")))
+@contextlib.contextmanager
+def running_clickhouse(directory: Path, *arguments: str) -> Iterator[LocalClickHouse]:
+    """Start a private server, yield it, stop it."""
+    server = start_clickhouse(directory, *arguments)
     try:
         yield server
     finally:
-        loop.run(server.child.stop(timeout=10.0))
-        loop.close()
-
-
-@pytest.fixture
-def clickhouse(clickhouse_server: LocalClickHouse) -> ClickHouseSettings:
-    """The writer's settings of the session's server (database ``headrace``, no schema applied).
-
-    Shared by all tests: tell rows apart by a tenant of your own (``support.unique()``).
-    """
-    return clickhouse_server.writer
+        server.stop()
