@@ -1,0 +1,139 @@
+"""One chDB connection, with its errors in ClickHouse's words. Every call here blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headrace.local.clickhouse.errors import EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, or a piece of one: bytes in the format asked for, and what it took."""
+
+    data: bytes
+    rows: int = 0
+    read_rows: int = 0
+    read_bytes: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+
+
+class Connection:
+    """Not thread-safe: one call at a time, from any thread."""
+
+    def __init__(self, made: Any) -> None:
+        self._outer = made
+        self._made = made._conn  # noqa: SLF001 - the wrapper hides classify_query
+
+    def query(self, sql: str, fmt: str = "TabSeparated") -> Answer:
+        """Run one statement to its end."""
+        try:
+            return _answer(self._made.query(sql, fmt))
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+
+    def stream(self, sql: str, fmt: str) -> Stream:
+        """Start a statement whose answer is fetched piece by piece."""
+        try:
+            return Stream(self._made, self._made.send_query(sql, fmt))
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+
+    def insert(self, head: str, fmt: str) -> Insert:
+        """Start an INSERT (without FORMAT and data)."""
+        try:
+            return Insert(self._made, self._made.send_insert(head, fmt))
+        except RuntimeError as error:
+            raise EngineError(str(error)) from None
+
+    def classify(self, sql: str) -> tuple[str, int]:
+        """Say what the SQL would do and how many statements it has, by the engine's own parser."""
+        found: Mapping[str, Any] = self._made.classify_query(sql, "headrace")
+        return found["query_class"].name, found["statement_count"]
+
+    def set(self, settings: Mapping[str, str]) -> None:
+        """Set the connection's settings; the engine refuses unknown and forbidden ones."""
+        if settings:
+            pairs = ", ".join(f"{name} = {quote(value)}" for name, value in settings.items())
+            self.query(f"SET {pairs}")
+
+    def close(self) -> None:
+        self._outer.close()
+
+
+class Stream:
+    """A running SELECT. Closing it cancels it."""
+
+    def __init__(self, made: Any, handle: Any) -> None:
+        self._made = made
+        self._handle = handle
+        self._open = True
+
+    def fetch(self) -> Answer | None:
+        """Return the next piece, ``None`` at the end."""
+        if not self._open:
+            return None
+        try:
+            found = self._made.streaming_fetch_result(self._handle)
+        except RuntimeError as error:
+            self._open = False
+            raise EngineError(str(error)) from None
+        if found is None or found.rows_read() == 0:
+            self._open = False
+            return None
+        return _answer(found)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._made.streaming_cancel_query(self._handle)
+
+
+class Insert:
+    """A running INSERT: nothing counts as written before ``finish`` returned."""
+
+    def __init__(self, made: Any, handle: Any) -> None:
+        self._made = made
+        self._handle = handle
+        self._open = True
+
+    def append(self, data: bytes) -> None:
+        try:
+            self._made.insert_append(self._handle, data)
+        except RuntimeError as error:
+            self.cancel()
+            raise EngineError(str(error)) from None
+
+    def finish(self) -> Answer:
+        try:
+            result = self._made.insert_done(self._handle)
+        except RuntimeError as error:
+            self.cancel()
+            raise EngineError(str(error)) from None
+        self._open = False
+        return Answer(b"", written_rows=result.rows_written(), written_bytes=result.bytes_written())
+
+    def cancel(self) -> None:
+        if self._open:
+            self._open = False
+            self._made.insert_cancel(self._handle)
+
+
+def _answer(found: Any) -> Answer:
+    return Answer(
+        found.bytes(),
+        rows=found.rows_read(),
+        read_rows=found.storage_rows_read(),
+        read_bytes=found.storage_bytes_read(),
+        written_rows=found.rows_written(),
+        written_bytes=found.bytes_written(),
+    )
+
+
+def quote(value: str) -> str:
+    """Quote a string literal."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
