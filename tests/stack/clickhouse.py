@@ -12,6 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from headrace.events.settings import ClickHouseSettings
+
 DATABASE = "headrace"
 
 
@@ -80,3 +84,19 @@ def running_clickhouse(directory: Path, *arguments: str) -> Iterator[LocalClickH
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
+    """One server for the whole test session."""
+    with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as server:
+        yield server
+
+
+@pytest.fixture
+def clickhouse(clickhouse_server: LocalClickHouse) -> ClickHouseSettings:
+    """The writer's settings of the session's server (database ``headrace``, no schema applied).
+
+    Shared by all tests: tell rows apart by a tenant of your own (``support.unique()``).
+    """
+    return ClickHouseSettings(clickhouse_server.writer_url)

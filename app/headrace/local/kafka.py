@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import shutil
-import socket
 import time
 import uuid
 from importlib import resources
@@ -20,7 +19,9 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from headrace.events.topics import LOCAL_CLUSTER
 from headrace.local.child import Child, PartFailed
+from headrace.local.ports import free_port
 
 READY_WITHIN_S: Final = 20.0
 """It takes 50 ms on an idle machine; a loaded one gets this long."""
@@ -48,7 +49,7 @@ class EmbeddedKafka:
         """
         if not self._port:
             self._port = free_port()
-        self.cluster_id = f"headrace-{uuid.uuid4().hex}"
+        self.cluster_id = LOCAL_CLUSTER + uuid.uuid4().hex
         url = f"tcp://{self.address}"
         self.child = await Child.start(
             "kafka",
@@ -136,14 +137,6 @@ def broker_binary(state_dir: Path) -> Path:
     shutil.copyfile(bundled, copy)
     copy.chmod(0o700)
     return copy
-
-
-def free_port() -> int:
-    """Let the kernel choose a loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 # Its reconnects to a broker that is starting or gone are ours to tell, not warnings to repeat.
