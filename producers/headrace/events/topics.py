@@ -9,6 +9,10 @@ from headrace.events.errors import SettingsError
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 
+LOCAL_CLUSTER: Final = "headrace-local-"
+"""Ids of embedded clusters begin with this. They forget everything at a restart, which draws a new
+id, and know no idempotent producers."""
+
 EVENTS: Final = "agent.events"
 AUDIT: Final = "agent.audit"
 LOGS: Final = "agent.logs"

@@ -1,0 +1,16 @@
+"""The hook that an agent runtime calls, and what carries its events to Kafka."""
+
+from headrace.events.errors import HeadraceError, SettingsError
+from headrace.events.settings import KafkaSettings
+from headrace.producers.hook import Hook
+from headrace.producers.producer import EventProducer
+from headrace.producers.report import Report
+
+__all__ = [
+    "EventProducer",
+    "HeadraceError",
+    "Hook",
+    "KafkaSettings",
+    "Report",
+    "SettingsError",
+]

@@ -1,0 +1,52 @@
+"""Adding up what became of the events."""
+
+from __future__ import annotations
+
+from headrace.producers import limits
+from headrace.producers.journal import Journal
+from headrace.producers.memory import MemoryQueue
+from headrace.producers.report import Report
+from headrace.producers.spool import SpoolWriter
+
+VANISHED = "vanished"
+
+
+class Accounts:
+    """Counts from the journal, the lanes' checkpoints and the queue in memory. Any thread."""
+
+    def __init__(self, journal: Journal, memory: MemoryQueue) -> None:
+        self._journal = journal
+        self._memory = memory
+        self._given_up = 0
+
+    def report(self) -> Report:
+        """Read the counts. Touches the disk; never raises."""
+        accepted, dropped = self._journal.counts()
+        delivered = self._memory.delivered
+        writers = [*self._journal.retired]
+        if self._journal.spool is not None:
+            writers.append(self._journal.spool)
+        for writer in writers:
+            done, lost = delivered_of(writer)
+            delivered += done
+            if lost:
+                dropped[VANISHED] = dropped.get(VANISHED, 0) + lost
+        if self._given_up:
+            dropped[limits.UNDELIVERED] = dropped.get(limits.UNDELIVERED, 0) + self._given_up
+        spooled = accepted - delivered - sum(dropped.values())
+        return Report(accepted, delivered, spooled, dropped)
+
+    def give_up_memory(self) -> None:
+        """The process ends: what memory still holds is lost."""
+        self._given_up = self._memory.written - self._memory.delivered
+
+
+def delivered_of(writer: SpoolWriter) -> tuple[int, int]:
+    """Return ``(delivered, lost)`` of a lane's lines. A lane that was removed was delivered."""
+    own = writer.written - writer.rescued
+    if writer.gone:
+        done = min(writer.delivered_seen, own)
+        return done, own - done
+    if not writer.lane.path.exists():
+        return own, 0
+    return min(writer.lane.checkpoint().delivered, own), 0

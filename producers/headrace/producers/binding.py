@@ -1,0 +1,47 @@
+"""Whose events they are: session, user, agent and trace, bound to a hook or to a context."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from headrace.events.envelope import VERSION
+from headrace.events.identity import UNBOUND_SESSION
+from headrace.producers.encode import text_of
+from headrace.producers.epoch import Epoch
+
+_NEVER: Final = Epoch("", 0.0)
+_NEVER.open = False
+
+
+class Binding:
+    """The part of the envelope that is the same for all events of one hook.
+
+    ``epoch`` and ``prefix`` belong together and change under the journal's lock.
+    """
+
+    __slots__ = ("_fixed", "epoch", "prefix", "session")
+
+    def __init__(
+        self,
+        tenant: str,
+        session: str | None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        trace: str | None = None,
+    ) -> None:
+        self.session = text_of(session) if session else UNBOUND_SESSION
+        fields: dict[str, Any] = {"v": VERSION, "tenant": tenant, "session": self.session}
+        for name, value in (("user", user), ("agent", agent), ("trace", trace)):
+            if value is not None:
+                fields[name] = text_of(value)
+        self._fixed = orjson.dumps(fields)[:-1] + b',"epoch":"'
+        self.epoch = _NEVER
+        self.prefix = b""
+
+    def enter(self, epoch: Epoch) -> None:
+        """Number from now on in this epoch."""
+        self.epoch = epoch
+        self.prefix = self._fixed + epoch.id.encode() + b'","seq":'

@@ -1,0 +1,135 @@
+"""Where a shipper runs: a process of its own, or a thread of the agent's process.
+
+A thread would take Python's lock from the agent's thread just when that comes back from its
+write, for up to 5 ms; a process cannot. So the spool is shipped by a process, and only what lies in
+this process's memory by a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from headrace.producers.warn import Warnings
+
+START_TIMEOUT: Final = 10.0
+"""Seconds for a thread to get its loop going."""
+
+
+class Host(Protocol):
+    """Something that runs a shipper. Every method is safe from any thread and never raises."""
+
+    def alive(self) -> bool: ...
+
+    def start(self) -> None: ...
+
+    def stop(self, timeout: float) -> None:
+        """Ask it to stop, and wait for at most ``timeout`` seconds."""
+        ...
+
+    def forget(self) -> None:
+        """After a fork: what runs belongs to the parent."""
+        ...
+
+
+class ThreadHost:
+    """Runs a shipper in a daemon thread, in an event loop of its own."""
+
+    def __init__(self, ship: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+        self._ship = ship
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        if self.alive():
+            return
+        self._ready.clear()
+        self._thread = threading.Thread(target=self._run, name="headrace-shipper", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._ready.set()
+        await self._ship(self._stop)
+
+    def stop(self, timeout: float) -> None:
+        thread = self._thread
+        if thread is None or not self._ready.wait(min(timeout, START_TIMEOUT)):
+            return
+        if self._loop is not None and self._stop is not None and thread.is_alive():
+            try:
+                self._loop.call_soon_threadsafe(self._stop.set)
+            except RuntimeError:  # the loop has just ended by itself
+                return
+            thread.join(timeout)
+
+    def forget(self) -> None:
+        self._thread = self._loop = self._stop = None
+        self._ready = threading.Event()
+
+
+_RUNNING: Final[list[subprocess.Popen[bytes]]] = []
+"""Shippers that were started here. Held so that an interpreter that ends does not complain of
+processes that are meant to outlive it."""
+
+
+class ProcessHost:
+    """Runs a shipper in a process of its own, which outlives this one until all is delivered."""
+
+    def __init__(self, job: Callable[[], bytes], warn: Warnings) -> None:
+        self._job = job
+        self._warn = warn
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        if self.alive():
+            return
+        _RUNNING[:] = [process for process in _RUNNING if process.poll() is None]
+        try:
+            # In a session of its own: a Ctrl-C at the agent's terminal is not meant for it.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "headrace.producers.ship"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            if process.stdin is not None:
+                process.stdin.write(self._job())
+                process.stdin.close()
+        except (OSError, ValueError) as error:
+            self._warn("shipper", "headrace's shipper cannot be started (%s): events wait", error)
+            return
+        _RUNNING.append(process)
+        self._process = process
+
+    def stop(self, timeout: float) -> None:
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(1)
+
+    def forget(self) -> None:
+        self._process = None
+        _RUNNING.clear()

@@ -1,0 +1,363 @@
+"""The one critical section: number an event, and append it where it survives.
+
+Everything that the agent's thread does after encoding happens here. Numbering and appending are one
+step, so the order of the spool is the order of ``seq``. Nothing here waits longer than
+:data:`PATIENCE` for another thread, and what the disk refuses goes to bounded memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from orjson import dumps
+
+from headrace.events import types
+from headrace.producers import kinds, limits
+from headrace.producers.binding import Binding
+from headrace.producers.epoch import Epoch, Epochs
+from headrace.producers.kinds import Kind, kind_of
+from headrace.producers.memory import MemoryQueue
+from headrace.producers.spool import SpoolWriter
+from headrace.producers.warn import Warnings
+
+PATIENCE: Final = 0.05
+"""Seconds that a thread waits for another that is writing, before it leaves its event to it."""
+SLOW: Final = 0.05
+"""Seconds after which a write counts as slow: the next events go to memory."""
+LOOK: Final = 1.0
+"""Seconds between two looks after the house."""
+RETRY_MAX: Final = 30.0
+"""Seconds, at most, until a disk that failed is tried again; the first time after one second."""
+SWEEP: Final = 60.0
+"""Seconds between two searches for idle sessions."""
+LATE_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of events that may wait for a thread that hangs in a write."""
+
+_EPOCH_END: Final = kind_of(types.EPOCH_END)
+_DROPPED: Final = kind_of(types.DROPPED)
+BUSY: Final = "busy"
+
+
+class Journal:
+    """Numbers and stores events. Safe from any thread and inside signal handlers."""
+
+    def __init__(
+        self,
+        make_binding: Callable[[str], Binding],
+        open_spool: Callable[[], SpoolWriter] | None,
+        memory: MemoryQueue,
+        epochs: Epochs,
+        warn: Warnings,
+        *,
+        on_look: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make_binding = make_binding
+        self._open_spool = open_spool
+        self._memory = memory
+        self._epochs = epochs
+        self._warn = warn
+        self._on_look = on_look
+        self._clock = clock
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._spool: SpoolWriter | None = None
+        self._late: deque[tuple[Binding, Kind, bytes | None, float]] = deque()
+        self._late_bytes = 0
+        self._owing: dict[str, Epoch] = {}
+        """Epochs whose drops the stream has not been told of."""
+        self._check_at = 0.0
+        self._retry_at = 0.0
+        self._retry_delay = LOOK / 2
+        self._sweep_at = clock() + SWEEP
+        self._closed = False
+        self.retired: list[SpoolWriter] = []
+        """Writers that were given up; their lanes are the shipper's."""
+        self.finished = 0
+        """Numbers drawn by epochs that are over."""
+        self.dropped: dict[str, int] = {}
+        """Drops of epochs that are over, by reason."""
+        self.slow_writes = 0
+
+    # ── the hook's side ──────────────────────────────────────────────────────
+
+    def put(self, binding: Binding, kind: Kind, body: bytes) -> None:
+        """Number and store one event whose ``data`` is encoded in ``body``."""
+        now = self._clock()
+        if not self._lock.acquire(False) and not self._lock.acquire(True, PATIENCE):
+            self._leave(binding, kind, body, now)
+            return
+        try:
+            if self._late:
+                self._take_late()
+            if now >= self._check_at:
+                self._look_after(now)
+            self._write(binding, kind, body, now)
+        finally:
+            self._lock.release()
+
+    def _write(self, binding: Binding, kind: Kind, body: bytes, now: float) -> None:
+        if self._closed:
+            self.finished += 1
+            self.dropped[limits.CLOSED] = self.dropped.get(limits.CLOSED, 0) + 1
+            return
+        epoch = binding.epoch
+        if not epoch.open:
+            epoch = self._epochs.get(binding.session, now)
+            binding.enter(epoch)
+        epoch.seq = seq = epoch.seq + 1
+        epoch.last_ts = now
+        stored = False
+        try:
+            duration = self._follow(epoch, kind.role) if kind.role else b""
+            line = b"".join(
+                (
+                    binding.prefix,
+                    dumps(seq),
+                    epoch.turn_part,
+                    duration,
+                    b',"ts":',
+                    dumps(now),
+                    kind.part,
+                    body,
+                    b"}\n",
+                )
+            )
+            refusal = self._store(line, kind.rank)
+            stored = True
+        finally:
+            if not stored:  # a signal's exception, say: the number must not go missing
+                self._drop(epoch, seq, limits.INTERRUPTED)
+        if refusal:
+            self._drop(epoch, seq, refusal)
+        if kind.role == kinds.TURN_ENDS:
+            epoch.turn_part = b""
+
+    def _follow(self, epoch: Epoch, role: int) -> bytes:
+        """Keep the epoch's turn and call; the duration part that the event itself gets."""
+        if role == kinds.MAY_BE_FIRST_CHUNK:
+            if not epoch.call_started:
+                return b""
+            started, epoch.call_started = epoch.call_started, 0.0
+        elif role == kinds.TURN_ENDS:
+            if not epoch.turn_started:
+                return b""
+            started, epoch.turn_started = epoch.turn_started, 0.0
+        elif role == kinds.TURN_BEGINS:
+            epoch.turn += 1
+            epoch.turn_part = b',"turn":%d' % epoch.turn
+            epoch.turn_started = self._monotonic()
+            return b""
+        else:
+            epoch.call_started = self._monotonic()
+            return b""
+        return b',"duration_ms":%.3f' % ((self._monotonic() - started) * 1000)
+
+    def _store(self, line: bytes, rank: int) -> str | None:
+        spool = self._spool
+        if spool is not None:
+            started = self._monotonic()
+            try:
+                refusal = spool.append(line, rank)
+            except OSError as error:
+                self._give_up_spool(f"cannot be written ({error.strerror})")
+            else:
+                if self._monotonic() - started > SLOW:
+                    self.slow_writes += 1
+                    self._give_up_spool("is slow")
+                return refusal
+        return self._memory.append(line, rank)
+
+    def _drop(self, epoch: Epoch, seq: int, reason: str) -> None:
+        epoch.drop(seq, reason)
+        self._owing[epoch.id] = epoch
+        self._warn("drop", "headrace drops events (%s): see EventProducer.report()", reason)
+
+    # ── threads that could not wait ──────────────────────────────────────────
+
+    def _leave(self, binding: Binding, kind: Kind, body: bytes, now: float) -> None:
+        """Leave the event to whichever thread gets the lock next."""
+        if self._late_bytes > LATE_BYTES:
+            self._late.append((binding, kind, None, now))
+            return
+        self._late_bytes += len(body)
+        self._late.append((binding, kind, body, now))
+
+    def _take_late(self) -> None:
+        while self._late:
+            binding, kind, body, now = self._late.popleft()
+            if body is None:
+                self._write_nothing(binding, now)
+                continue
+            self._late_bytes -= len(body)
+            self._write(binding, kind, body, now)
+        self._late_bytes = 0
+
+    def _write_nothing(self, binding: Binding, now: float) -> None:
+        if not binding.epoch.open:
+            binding.enter(self._epochs.get(binding.session, now))
+        binding.epoch.seq += 1
+        self._drop(binding.epoch, binding.epoch.seq, BUSY)
+
+    # ── housekeeping, at most once a second ──────────────────────────────────
+
+    def _look_after(self, now: float) -> None:
+        self._check_at = now + LOOK
+        if self._closed:
+            return
+        if self._spool is None:
+            self._try_spool(now)
+        elif self._spool.vanished():
+            self._rescue()
+            self._try_spool(now)
+        else:
+            self._retry_delay = LOOK / 2
+        self._on_look()
+        if self._owing:
+            self._tell_drops(now)
+        if now >= self._sweep_at or self._epochs.full():
+            self._sweep_at = now + SWEEP
+            for epoch in self._epochs.idle(now):
+                self._end(epoch, "evicted", now)
+
+    def _try_spool(self, now: float) -> None:
+        if self._open_spool is None or now < self._retry_at:
+            return
+        self._retry_delay = min(self._retry_delay * 2, RETRY_MAX)
+        self._retry_at = now + self._retry_delay
+        try:
+            self._spool = self._open_spool()
+        except OSError as error:
+            self._warn("spool", "headrace's spool cannot be opened (%s): using memory", error)
+
+    def _give_up_spool(self, why: str) -> None:
+        if self._spool is None:
+            return
+        self._warn("spool", "headrace's spool %s: using memory", why)
+        spool, self._spool = self._spool, None
+        self._retire(spool)
+
+    def _retire(self, spool: SpoolWriter) -> None:
+        spool.close()
+        if spool.written:
+            self.retired.append(spool)
+        else:
+            spool.lane.remove()
+
+    def _rescue(self) -> None:
+        """Queue again what only the open descriptor still holds. Some may be delivered twice."""
+        if self._spool is None:
+            return
+        try:
+            lines = self._spool.rescue()
+        except OSError:
+            lines = []
+        for line in lines:
+            if self._memory.append(line, limits.EVIDENCE) is None:
+                self._spool.rescued += 1
+        self._give_up_spool("vanished")
+        self._retry_at = 0.0
+
+    def _tell_drops(self, now: float) -> None:
+        owing, self._owing = self._owing, {}
+        for epoch in owing.values():
+            if not epoch.open:
+                continue
+            spans, epoch.spans = epoch.spans, []
+            binding = self._make_binding(epoch.session)
+            binding.enter(epoch)
+            for span in spans:
+                self._write(binding, _DROPPED, dumps(span.as_data()), now)
+
+    def _end(self, epoch: Epoch, reason: str, now: float) -> None:
+        """Write the epoch's end marker as its last event, and forget it."""
+        if epoch.id in self._owing:
+            self._tell_drops(now)
+        binding = self._make_binding(epoch.session)
+        binding.enter(epoch)
+        body: dict[str, Any] = {"reason": reason, "dropped": epoch.dropped}
+        self._write(binding, _EPOCH_END, dumps(body), now)
+        epoch.open = False
+        self._owing.pop(epoch.id, None)
+        self.finished += epoch.seq
+        for name, count in epoch.dropped.items():
+            self.dropped[name] = self.dropped.get(name, 0) + count
+
+    # ── the producer's side ──────────────────────────────────────────────────
+
+    def open(self) -> None:
+        """Open the spool now rather than at the first event. Never raises."""
+        with self._lock:
+            self._look_after(self._clock())
+
+    def check(self) -> None:
+        """Look after the house although no event comes."""
+        with self._lock:
+            if self._late:
+                self._take_late()
+            self._look_after(self._clock())
+
+    def end(self, session: str, reason: str) -> None:
+        """End a session's epoch; the next event of the session starts another."""
+        with self._lock:
+            epoch = self._epochs.pop(session)
+            if epoch is not None and not self._closed:
+                self._end(epoch, reason, self._clock())
+
+    def close(self) -> None:
+        """End every epoch. What comes later is counted as dropped, with reason ``closed``."""
+        with self._lock:
+            if self._closed:
+                return
+            now = self._clock()
+            if self._late:
+                self._take_late()
+            self._look_after(now)
+            for epoch in self._epochs.all():
+                self._epochs.pop(epoch.session)
+                self._end(epoch, limits.CLOSED, now)
+            self._closed = True
+
+    def release(self) -> None:
+        """Let go of the lane, for another shipper to take."""
+        with self._lock:
+            if self._spool is not None:
+                self._retire(self._spool)
+                self._spool = None
+
+    def after_fork(self) -> None:
+        """In the child: nothing here is its own. A new lane and new epochs at the first event."""
+        self._lock = threading.Lock()
+        self._late.clear()
+        self._late_bytes = 0
+        self._owing.clear()
+        self._epochs.clear()
+        if self._spool is not None:
+            # The lock on the lane lives as long as any copy of its descriptor: let the parent's be
+            # the only one.
+            self._spool.close()
+            self._spool = None
+        self.retired.clear()
+        self.finished = 0
+        self.dropped = {}
+        self._check_at = self._retry_at = 0.0
+
+    @property
+    def spool(self) -> SpoolWriter | None:
+        return self._spool
+
+    def counts(self) -> tuple[int, dict[str, int]]:
+        """``(numbers drawn, dropped by reason)``, of open and finished epochs together."""
+        with self._lock:
+            accepted = self.finished
+            dropped = dict(self.dropped)
+            for epoch in self._epochs.all():
+                accepted += epoch.seq
+                for name, count in epoch.dropped.items():
+                    dropped[name] = dropped.get(name, 0) + count
+            return accepted, dropped

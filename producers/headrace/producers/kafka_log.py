@@ -1,0 +1,127 @@
+"""The log that the shipper writes to: one Kafka topic, whole batches at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.protocol.metadata import MetadataRequest
+
+from headrace.events.envelope import SEQ_MARK
+from headrace.events.settings import KafkaSettings
+from headrace.events.topics import LOCAL_CLUSTER
+
+REQUEST_TIMEOUT_MS: Final = 15_000
+"""A broker that needs longer is as good as away: the events wait in the spool."""
+_MAX_KEYS: Final = 10_000
+
+
+class KafkaLog:
+    """One connection to a topic. Belongs to the event loop that it was connected in."""
+
+    def __init__(self, kafka: AIOKafkaProducer, topic: str, cluster_id: str) -> None:
+        self._kafka = kafka
+        self._topic = topic
+        self.cluster_id = cluster_id
+        self._partitioner = DefaultPartitioner()
+        self._partitions = sorted(kafka.client.cluster.partitions_for_topic(topic) or {0})
+        self._keys: dict[bytes, tuple[bytes, int]] = {}
+
+    @classmethod
+    async def connect(cls, settings: KafkaSettings, topic: str, max_event_bytes: int) -> KafkaLog:
+        """Connect, and learn which cluster it is.
+
+        Raises KafkaError or OSError where there is no broker or no such topic.
+        """
+        kwargs: dict[str, Any] = settings.client_kwargs() | {
+            "client_id": "headrace-producer",
+            "acks": "all",
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
+            # Room for the largest event and its framing: a record always fits a batch.
+            "max_batch_size": max(262_144, max_event_bytes + 65_536),
+            "max_request_size": max(4_194_304, max_event_bytes * 4),
+        }
+        kafka = AIOKafkaProducer(**kwargs)
+        try:
+            await kafka.start()
+            cluster_id = await cluster_id_of(kafka)
+            if not cluster_id.startswith(LOCAL_CLUSTER):
+                await kafka.stop()
+                kafka = AIOKafkaProducer(**kwargs, enable_idempotence=True)
+                await kafka.start()
+            await kafka.partitions_for(topic)
+        except BaseException:
+            await kafka.stop()
+            raise
+        return cls(kafka, topic, cluster_id)
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self._kafka.stop(), timeout=5)
+        except (KafkaError, OSError, asyncio.TimeoutError):
+            return
+
+    async def current_cluster(self) -> str:
+        """Ask again which cluster this is: an embedded one may have been restarted."""
+        return await cluster_id_of(self._kafka)
+
+    async def send(self, lines: list[bytes]) -> list[asyncio.Future[Any]]:
+        """Hand lines over; the futures are done when every in-sync replica has them.
+
+        Waits while the partition's previous batch is still being sent. Raises KafkaError.
+        """
+        by_partition: dict[int, list[tuple[bytes, bytes]]] = {}
+        for line in lines:
+            key, partition = self._route(line)
+            by_partition.setdefault(partition, []).append((key, line))
+        now = int(time.time() * 1000)
+        sent: list[asyncio.Future[Any]] = []
+        for partition, records in by_partition.items():
+            sent += await self._send_partition(partition, records, now)
+        return sent
+
+    async def _send_partition(
+        self, partition: int, records: list[tuple[bytes, bytes]], now: int
+    ) -> list[asyncio.Future[Any]]:
+        sent: list[asyncio.Future[Any]] = []
+        batch = self._kafka.create_batch()
+        for key, line in records:
+            if batch.append(timestamp=now, key=key, value=line) is None:
+                sent.append(await self._kafka.send_batch(batch, self._topic, partition=partition))
+                batch = self._kafka.create_batch()
+                batch.append(timestamp=now, key=key, value=line)
+        batch.close()
+        sent.append(await self._kafka.send_batch(batch, self._topic, partition=partition))
+        return sent
+
+    def _route(self, line: bytes) -> tuple[bytes, int]:
+        """Return the record's key and partition: by session, as every Kafka client would."""
+        prefix = line[: line.find(SEQ_MARK)]
+        known = self._keys.get(prefix)
+        if known is None:
+            if len(self._keys) >= _MAX_KEYS:
+                self._keys.clear()
+            key = session_of(prefix)
+            partition = self._partitioner(key, self._partitions, self._partitions)
+            known = self._keys[prefix] = (key, partition)
+        return known
+
+
+def session_of(prefix: bytes) -> bytes:
+    """Return the session of a line's prefix; no bytes where the line is not one of ours."""
+    try:
+        return str(orjson.loads(prefix + b"}")["session"]).encode()
+    except (ValueError, KeyError, TypeError):
+        return b""
+
+
+async def cluster_id_of(kafka: AIOKafkaProducer) -> str:
+    """Return the cluster's id. Raises KafkaError."""
+    node = kafka.client.get_random_node()
+    response = await kafka.client.send(node, MetadataRequest([]))
+    return str(getattr(response, "cluster_id", "") or "unnamed")

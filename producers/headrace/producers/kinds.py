@@ -1,0 +1,70 @@
+"""What the hook must know about each event type, looked up once and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from headrace.events import types
+from headrace.producers.limits import rank_of
+
+PLAIN: Final = 0
+TURN_BEGINS: Final = 1
+TURN_ENDS: Final = 2
+CALL_STARTS: Final = 3
+MAY_BE_FIRST_CHUNK: Final = 4
+
+_ROLES: Final = {
+    types.TURN_BEGIN: TURN_BEGINS,
+    types.TURN_END: TURN_ENDS,
+    types.LLM_CALL_STARTED: CALL_STARTS,
+    types.LLM_TEXT: MAY_BE_FIRST_CHUNK,
+    types.THINKING: MAY_BE_FIRST_CHUNK,
+}
+_MAX_KNOWN: Final = 1024
+"""Types remembered; a runtime that makes up more is served without memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One event type, ready to be written."""
+
+    name: str
+    part: bytes
+    """``,"type":"…","data":``"""
+    rank: int
+    role: int
+
+
+def kind_of(name: str) -> Kind:
+    text = name.encode("utf-8", "replace").decode()
+    part = b',"type":' + orjson.dumps(text) + b',"data":'
+    return Kind(name, part, rank_of(name), _ROLES.get(name, PLAIN))
+
+
+class Kinds:
+    """Finds the :class:`Kind` of an event's ``type``: an enum member or a string.
+
+    Members are found by object identity, since hashing an enum member runs Python code. Each is
+    held on to, so that its identity cannot come to mean another.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[int, tuple[Any, Kind]] = {}
+        self._by_name: dict[str, Kind] = {}
+
+    def of(self, event_type: Any) -> Kind:
+        known = self._by_id.get(id(event_type))
+        if known is not None:
+            return known[1]
+        name = str(getattr(event_type, "value", event_type))
+        kind = self._by_name.get(name)
+        if kind is None:
+            kind = kind_of(name)
+            if len(self._by_name) < _MAX_KNOWN:
+                self._by_name[name] = kind
+        if len(self._by_id) < _MAX_KNOWN:
+            self._by_id[id(event_type)] = (event_type, kind)
+        return kind

@@ -1,0 +1,356 @@
+"""The hook's front door: :class:`EventProducer`."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import secrets
+import threading
+import time
+import weakref
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal
+
+from headrace.events import settings as events_settings
+from headrace.events import topics
+from headrace.events.errors import SettingsError
+from headrace.events.settings import KafkaSettings
+from headrace.producers.accounts import Accounts
+from headrace.producers.binding import Binding
+from headrace.producers.encode import text_of
+from headrace.producers.epoch import Epochs
+from headrace.producers.hook import CURRENT, Hook
+from headrace.producers.hosts import Host, ProcessHost, ThreadHost
+from headrace.producers.journal import Journal
+from headrace.producers.kinds import Kinds
+from headrace.producers.lane import Destination
+from headrace.producers.limits import Quota
+from headrace.producers.memory import MemoryQueue
+from headrace.producers.report import Report
+from headrace.producers.shipping import (
+    PATIENCE,
+    Job,
+    encode_job,
+    fits_a_pipe,
+    ship_lanes,
+    ship_memory,
+)
+from headrace.producers.spool import SpoolWriter
+from headrace.producers.warn import Warnings
+
+MIB: Final = 1024 * 1024
+POLL: Final = 0.01
+"""Seconds between two looks at the counts while a flush waits."""
+
+EXIT_PATIENCE: Final = 2.0
+"""Seconds that the end of the interpreter waits for what only memory holds."""
+RESTART: Final = 5.0
+"""Seconds between two starts of a shipper that does not stay."""
+
+_LIVING: Final[weakref.WeakSet[EventProducer]] = weakref.WeakSet()
+
+
+class EventProducer:
+    """Publishes every event of an agent runtime to Kafka, without the agent ever feeling it.
+
+    The instance is itself an ``on_event`` callable; :meth:`hook` gives one that is bound to a
+    session and right in every thread. Calls never block, never raise, and may come from any
+    thread, from signal handlers and after a fork. Everything else may be called from any thread.
+
+    ``durability="spool"``: what a call returned from survives ``kill -9`` of this process; a
+    shipper in a process of its own carries it to Kafka. ``durability="memory"``: kept in this
+    process, at most ``memory_max_bytes``, and carried by a thread.
+
+    Raises :class:`SettingsError` where an argument is wrong; what is wrong with the world (no
+    Kafka, no disk) is waited for, counted and warned of once a minute.
+    """
+
+    def __init__(
+        self,
+        kafka: str | KafkaSettings,
+        *,
+        tenant: str,
+        spool_dir: str | Path | None = None,
+        durability: str = "spool",
+        topic_prefix: str = "",
+        max_event_bytes: int = 900_000,
+        spool_max_bytes: int = 1024 * MIB,
+        memory_max_bytes: int = 32 * MIB,
+        spool_keep: float | None = None,
+        max_sessions: int = 10_000,
+        session_idle: float = 3600.0,
+        shipper: Literal["process", "thread"] | None = None,
+    ) -> None:
+        if not tenant:
+            raise SettingsError("tenant must not be empty: say whose events these are")
+        if durability not in ("spool", "memory"):
+            raise SettingsError(f'durability must be "spool" or "memory", not {durability!r}')
+        self._kafka = kafka if isinstance(kafka, KafkaSettings) else KafkaSettings(kafka)
+        self._tenant = text_of(tenant)
+        self._topic = topic_prefix + topics.EVENTS
+        self._durable = durability == "spool"
+        self._spool_dir = Path(spool_dir or _default_spool_dir()).absolute()
+        self._max_event_bytes = max_event_bytes
+        self._spool_quota = Quota(spool_max_bytes)
+        self._spool_keep = spool_keep
+        self._warn = Warnings()
+        self._kinds = Kinds()
+        self._closed = False
+        self._final: Report | None = None
+        self._memory = MemoryQueue(Quota(memory_max_bytes))
+        self._journal = Journal(
+            lambda session: Binding(self._tenant, session),
+            self._open_spool if self._durable else None,
+            self._memory,
+            Epochs(max_sessions=max_sessions, idle_seconds=session_idle),
+            self._warn,
+            on_look=self._look_after_hosts,
+        )
+        self._accounts = Accounts(self._journal, self._memory)
+        self._id = secrets.token_hex(8)
+        if (shipper or "process") == "process" and fits_a_pipe(self._kafka):
+            self._lane_host: Host = ProcessHost(
+                lambda: encode_job(self._job(), self._kafka), self._warn
+            )
+        else:
+            self._lane_host = ThreadHost(self._ship_lanes)
+        self._memory_host: Host = ThreadHost(self._ship_memory)
+        self._start_at = 0.0
+        self._unbound = self._hook(Binding(self._tenant, None))
+        self._journal.open()
+        _LIVING.add(self)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> EventProducer:
+        """Make one from ``HEADRACE_KAFKA``, ``HEADRACE_TENANT`` and the others.
+
+        Raises :class:`SettingsError` that names the variable.
+        """
+        found = events_settings.load(environ)
+        if not found.tenant:
+            raise SettingsError("HEADRACE_TENANT is not set: say whose events these are")
+        return cls(
+            found.need_kafka(),
+            tenant=found.tenant,
+            spool_dir=found.spool_dir,
+            durability=found.durability,
+            topic_prefix=found.topic_prefix,
+            max_event_bytes=found.max_event_bytes,
+        )
+
+    # ── events ───────────────────────────────────────────────────────────────
+
+    def __call__(self, event: Any) -> None:
+        """Publish an event for the session that :meth:`bind` bound to this context.
+
+        Without one it goes to the session ``unbound``, never into another's.
+        """
+        bound = CURRENT.get()
+        hook = bound.get(id(self)) if bound else None
+        (hook or self._unbound)(event)
+
+    def hook(
+        self,
+        session: str | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        trace: str | None = None,
+    ) -> Hook:
+        """Return an ``on_event`` callable for one session, right in every thread.
+
+        ``trace`` is a W3C traceparent.
+        """
+        return self._hook(Binding(self._tenant, session, user=user, agent=agent, trace=trace))
+
+    def async_hook(
+        self,
+        session: str | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        trace: str | None = None,
+    ) -> Callable[[Any], Coroutine[Any, Any, None]]:
+        """Return the same as a coroutine function, for runtimes that await their hook."""
+        hook = self.hook(session, user=user, agent=agent, trace=trace)
+
+        async def on_event(event: Any) -> None:
+            hook(event)
+
+        return on_event
+
+    @contextmanager
+    def bind(
+        self,
+        session: str | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        trace: str | None = None,
+    ) -> Iterator[Hook]:
+        """Bind a session to the running context, for ``on_event=producer``.
+
+        Context variables reach ``chat()`` and its tools, not ``arun()``: use :meth:`attach` or
+        :meth:`hook` there.
+        """
+        hook = self.hook(session, user=user, agent=agent, trace=trace)
+        token = CURRENT.set((CURRENT.get() or {}) | {id(self): hook})
+        try:
+            yield hook
+        finally:
+            CURRENT.reset(token)
+
+    def attach(self, agent: Any, **options: Any) -> AbstractContextManager[Any]:
+        """Record all of an agentao agent: see :func:`headrace.producers.agentao.attach`."""
+        from headrace.producers.agentao import attach  # noqa: PLC0415 - agentao is an extra
+
+        return attach(self, agent, **options)
+
+    def _hook(self, binding: Binding) -> Hook:
+        return Hook(self._journal, self._kinds, binding, self._max_event_bytes)
+
+    # ── delivery ─────────────────────────────────────────────────────────────
+
+    def report(self) -> Report:
+        """Say what became of the events so far. Reads a small file; never raises."""
+        return self._final or self._accounts.report()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until Kafka has all that was accepted before: whether it had in ``timeout`` s."""
+        self._journal.check()
+        deadline = time.monotonic() + timeout
+        pause = threading.Event()
+        while self.report().spooled > 0:
+            if time.monotonic() >= deadline:
+                return False
+            pause.wait(POLL)
+        return True
+
+    async def flush(self, timeout: float = 5.0) -> bool:
+        """:meth:`drain` without blocking the event loop."""
+        return await asyncio.to_thread(self.drain, timeout)
+
+    def close(self, timeout: float = 5.0) -> Report:
+        """End every session's epoch, wait for at most ``timeout`` s, and let go of the spool.
+
+        What is still spooled then is delivered by the next producer of the directory. Later events
+        are counted as dropped. Safe to call twice.
+        """
+        if self._final is not None:
+            return self._final
+        self._journal.close()
+        deadline = time.monotonic() + timeout
+        self.drain(timeout)
+        return self._finish(max(1.0, deadline - time.monotonic()))
+
+    def _finish(self, patience: float) -> Report:
+        self._memory_host.stop(patience)
+        self._lane_host.stop(patience)
+        self._accounts.give_up_memory()
+        self._final = self._accounts.report()
+        self._journal.release()
+        return self._final
+
+    def _at_exit(self) -> None:
+        """The interpreter ends without :meth:`close`: the shipper's process goes on by itself."""
+        if self._final is not None:
+            return
+        self._journal.close()
+        if self._memory.written > self._memory.delivered:
+            self.drain(EXIT_PATIENCE)
+        self._memory_host.stop(1.0)
+        self._accounts.give_up_memory()
+        self._final = self._accounts.report()
+        self._journal.release()
+
+    async def __aenter__(self) -> EventProducer:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> EventProducer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ── shippers ─────────────────────────────────────────────────────────────
+
+    def _job(self) -> Job:
+        return Job(
+            spool_dir=str(self._spool_dir),
+            topic=self._topic,
+            producer=self._id,
+            max_event_bytes=self._max_event_bytes,
+            spool_keep=self._spool_keep,
+        )
+
+    def _open_spool(self) -> SpoolWriter:
+        destination = Destination.of(self._topic, self._kafka)
+        return SpoolWriter(self._spool_dir, destination, self._id, self._spool_quota)
+
+    async def _ship_lanes(self, stop: asyncio.Event) -> None:
+        await ship_lanes(self._job(), self._kafka, stop, self._warn, patience=PATIENCE)
+
+    async def _ship_memory(self, stop: asyncio.Event) -> None:
+        await ship_memory(self._memory, self._job(), self._kafka, stop, self._warn)
+
+    def _look_after_hosts(self) -> None:
+        """Start what should run and does not. On the agent's thread, so not here but beside it."""
+        wanted = []
+        if self._journal.spool is not None and not self._lane_host.alive():
+            wanted.append(self._lane_host)
+        if not self._durable or self._memory.used_bytes:
+            wanted += [] if self._memory_host.alive() else [self._memory_host]
+        now = time.monotonic()
+        if wanted and now >= self._start_at:
+            self._start_at = now + RESTART
+            threading.Thread(target=_start, args=(wanted,), daemon=True).start()
+
+    def _after_fork(self) -> None:
+        self._id = secrets.token_hex(8)
+        self._final = None
+        self._start_at = 0.0
+        self._warn = Warnings()
+        self._memory.forget()
+        self._journal.after_fork()
+        self._lane_host.forget()
+        self._memory_host.forget()
+
+
+def _start(hosts: list[Host]) -> None:
+    for host in hosts:
+        host.start()
+
+
+def _default_spool_dir() -> Path:
+    return events_settings.default_state_dir(os.environ) / "spool"
+
+
+def _after_fork() -> None:
+    for producer in list(_LIVING):
+        producer._after_fork()  # noqa: SLF001 - the module's own
+
+
+def _at_exit() -> None:
+    for producer in list(_LIVING):
+        producer._at_exit()  # noqa: SLF001 - the module's own
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)

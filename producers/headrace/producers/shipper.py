@@ -1,0 +1,157 @@
+"""The shipper: reads sources, writes to Kafka, and moves a checkpoint on acknowledgement."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from headrace.events.errors import SettingsError
+from headrace.events.settings import KafkaSettings
+from headrace.events.topics import LOCAL_CLUSTER
+from headrace.producers.encode import cut
+from headrace.producers.kafka_log import KafkaLog
+from headrace.producers.sources import Chunk, Source
+from headrace.producers.warn import Warnings
+
+LINGER: Final = 0.05
+"""Seconds between two looks at sources that had nothing."""
+WINDOW: Final = 4
+"""Chunks under way at once: enough to keep a broker busy, and 2 MB of memory."""
+BACKOFF_MAX: Final = 5.0
+"""Seconds, at most, between two tries to reach Kafka."""
+INCARNATION_CHECK: Final = 1.0
+"""Seconds between two questions to an embedded Kafka whether it is still the same."""
+_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+class Shipper:
+    """Ships what its sources hold, until told to stop. One event loop, one task.
+
+    ``sources()`` is asked again every round, so lanes may come and go.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topic: str,
+        sources: Callable[[], list[Source]],
+        warn: Warnings,
+        *,
+        max_event_bytes: int,
+    ) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._sources = sources
+        self._warn = warn
+        self._max_event_bytes = max_event_bytes
+        self.on_idle: Callable[[], None] = lambda: None
+        """Called when nothing is under way: all is acknowledged, or Kafka is away."""
+        self._begun: dict[int, str] = {}
+        self._window: deque[tuple[Source, Chunk, list[asyncio.Future[Any]]]] = deque()
+        self.acknowledged = 0
+        """Lines that Kafka acknowledged to this shipper."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ship until ``stop`` is set; then wait a moment for what is under way."""
+        delay = 0.1
+        while not stop.is_set():
+            log: KafkaLog | None = None
+            before = self.acknowledged
+            try:
+                log = await KafkaLog.connect(self._settings, self._topic, self._max_event_bytes)
+                await self._pump(log, stop)
+            except (KafkaError, SettingsError, OSError, asyncio.TimeoutError) as error:
+                self._warn("kafka", "headrace cannot ship to Kafka (%s): events wait", error)
+            finally:
+                await self._abandon()
+                if log is not None:
+                    await log.close()
+            delay = 0.1 if self.acknowledged > before else min(delay * 2, BACKOFF_MAX)
+            self.on_idle()
+            # Jitter, so that a fleet does not come back to a broker all at once.
+            await _wait(stop, delay * random.uniform(0.5, 1.0))  # noqa: S311
+
+    async def _pump(self, log: KafkaLog, stop: asyncio.Event) -> None:
+        self._begun.clear()
+        loop = asyncio.get_running_loop()
+        check_at = loop.time() + INCARNATION_CHECK
+        while not stop.is_set():
+            moved = await self._round(log)
+            if log.cluster_id.startswith(LOCAL_CLUSTER) and loop.time() >= check_at:
+                check_at = loop.time() + INCARNATION_CHECK
+                if await log.current_cluster() != log.cluster_id:
+                    return
+            if not moved:
+                await self._settle(log, 0)
+                self.on_idle()
+                await _wait(stop, LINGER)
+        await asyncio.wait_for(self._settle(log, 0), timeout=2)
+
+    async def _round(self, log: KafkaLog) -> bool:
+        moved = False
+        for source in self._sources():
+            if self._begun.get(id(source)) != log.cluster_id:
+                source.begin(log.cluster_id)
+                self._begun[id(source)] = log.cluster_id
+            chunk = source.read()
+            if chunk is None:
+                continue
+            moved = True
+            self._window.append((source, chunk, await log.send(chunk.lines)))
+            await self._settle(log, WINDOW)
+        return moved
+
+    async def _settle(self, log: KafkaLog, most: int) -> None:
+        """Wait until at most so many chunks are under way, and acknowledge the others."""
+        while len(self._window) > most:
+            source, chunk, sent = self._window[0]
+            results = await asyncio.gather(*sent, return_exceptions=True)
+            failures = [result for result in results if isinstance(result, BaseException)]
+            if any(isinstance(failure, _TOO_LARGE) for failure in failures):
+                await self._send_singly(log, chunk)
+            elif failures:
+                raise failures[0]
+            self._window.popleft()
+            source.acknowledge(chunk)
+            self.acknowledged += len(chunk.lines)
+
+    async def _send_singly(self, log: KafkaLog, chunk: Chunk) -> None:
+        """The broker's limit is below ours: cut what is too large for it, under its identity."""
+        self._warn("size", "the broker refuses large events: lower max_event_bytes")
+        for line in chunk.lines:
+            smaller = line
+            while True:
+                try:
+                    await asyncio.gather(*await log.send([smaller]))
+                    break
+                except _TOO_LARGE:
+                    smaller = _halve(line, len(smaller) // 2)
+
+    async def _abandon(self) -> None:
+        """Forget what is under way: it is read again from the checkpoint."""
+        while self._window:
+            _, _, sent = self._window.popleft()
+            for future in sent:
+                future.cancel()
+            await asyncio.gather(*sent, return_exceptions=True)
+        for source in self._sources():
+            source.rewind()
+
+
+def _halve(line: bytes, limit: int) -> bytes:
+    event = orjson.loads(line)
+    event["data"] = orjson.loads(cut(orjson.dumps(event["data"]), max(limit, 256)))
+    return orjson.dumps(event)
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), timeout=seconds)
+    except asyncio.TimeoutError:
+        return
