@@ -109,8 +109,9 @@ class Child:
                 os.kill(self._process.pid, number)
 
     def last_words(self) -> str:
-        tail = self.log.tail()
-        return f"its log ends: {tail}" if tail else "it printed nothing"
+        """One line: how its log ends, and where that is."""
+        tail = self.log.last_line()
+        return f"{self.log.path} ends: {tail}" if tail else f"{self.log.path} is empty"
 
     async def _read(self) -> None:
         stdout = self._process.stdout

@@ -35,15 +35,15 @@ class PartLog:
         except OSError:
             self.close()
 
-    def tail(self, lines: int = 5) -> str:
-        """Return the last lines, for the message of a part that could not start."""
+    def last_line(self) -> str:
+        """Return the last line, for the message of a part that could not start."""
         try:
             with self.path.open("rb") as file:
                 file.seek(max(0, self.path.stat().st_size - 4096))
-                text = file.read().decode("utf-8", "replace")
+                lines = file.read().decode("utf-8", "replace").split("\n")
         except OSError:
             return ""
-        return "\n".join(text.strip().splitlines()[-lines:])
+        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -1,0 +1,93 @@
+"""The supervisor's HTTP endpoint, on loopback: ``/``, ``/status.json`` and ``/metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from headrace.local.ports import free_port
+
+Page = Callable[[Mapping[str, Any]], str]
+"""Renders a status as HTML."""
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Endpoint:
+    """Serves the stack's status. Read-only, and to this machine's own programs alone.
+
+    The Host is checked (DNS rebinding) and any request that a browser marks with an Origin is
+    refused: no web page can read the status.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: Callable[[], Awaitable[Mapping[str, Any]]],
+        metrics: Callable[[], Awaitable[str]],
+        page: Page | None,
+    ) -> None:
+        self._status = status
+        self._metrics = metrics
+        self._page = page
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    async def start(self, preferred_port: int = 0) -> int:
+        """Serve on a free loopback port (the preferred one where it is free)."""
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_get("/status.json", self._get_status)
+        app.router.add_get("/metrics", self._get_metrics)
+        if self._page is not None:
+            app.router.add_get("/", self._get_page)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await self._runner.setup()
+        for port in (preferred_port, 0, 0, 0):
+            self.port = free_port(port)
+            try:
+                await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+            except OSError:
+                continue  # taken since we looked
+            return self.port
+        raise OSError("no free loopback port for the status page")
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _guard(
+        self,
+        request: web.Request,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        if request.headers.get("Host") not in {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}:
+            return web.Response(status=403, text="this server answers to its loopback name only\n")
+        if "Origin" in request.headers:
+            return web.Response(status=403, text="not for web pages\n")
+        response = await handler(request)
+        response.headers.update(_HEADERS)
+        return response
+
+    async def _get_status(self, _request: web.Request) -> web.Response:
+        body = orjson.dumps(await self._status(), option=orjson.OPT_INDENT_2)
+        return web.Response(body=body, content_type="application/json")
+
+    async def _get_metrics(self, _request: web.Request) -> web.Response:
+        text = await self._metrics()
+        return web.Response(
+            body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+    async def _get_page(self, _request: web.Request) -> web.Response:
+        assert self._page is not None  # noqa: S101 - the route exists only then
+        return web.Response(text=self._page(await self._status()), content_type="text/html")

@@ -1,0 +1,71 @@
+"""One Prometheus text out of the parts' own, and what the supervisor knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def merge(texts: Mapping[str, str], parts: Iterable[Mapping[str, Any]]) -> str:
+    """Merge the workers' texts: each sample gets the label ``part``, each family stands once.
+
+    A part whose text cannot be parsed is left out; ``headrace_part_metrics_readable`` says so.
+    """
+    families: dict[str, Metric] = {}
+    readable = GaugeMetricFamily(
+        "headrace_part_metrics_readable",
+        "1 when the part's own metrics are in this scrape",
+        labels=["part"],
+    )
+    for part, text in texts.items():
+        try:
+            found = list(text_string_to_metric_families(text))
+        except ValueError:
+            found = []
+        readable.add_metric([part], 1.0 if found else 0.0)
+        for family in found:
+            _add(families, part, family)
+    return _text([*families.values(), readable, *_own(parts)])
+
+
+def _add(families: dict[str, Metric], part: str, family: Metric) -> None:
+    merged = families.setdefault(
+        family.name, Metric(family.name, family.documentation, family.type)
+    )
+    for sample in family.samples:
+        merged.samples.append(sample._replace(labels={**sample.labels, "part": part}))
+
+
+def _own(parts: Iterable[Mapping[str, Any]]) -> list[Metric]:
+    up = GaugeMetricFamily("headrace_part_up", "1 while the part's process runs", labels=["part"])
+    well = GaugeMetricFamily(
+        "headrace_part_well", "1 while the part does its work", labels=["part"]
+    )
+    restarts = CounterMetricFamily(
+        "headrace_part_restarts", "Times that the supervisor started it again", labels=["part"]
+    )
+    for part in parts:
+        labels = [str(part["name"])]
+        up.add_metric(labels, 1.0 if part["pid"] else 0.0)
+        well.add_metric(labels, 1.0 if part["well"] else 0.0)
+        restarts.add_metric(labels, float(part["restarts"]))
+    return [up, well, restarts]
+
+
+class _Given:
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _text(families: list[Metric]) -> str:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Given(families))
+    return generate_latest(registry).decode()

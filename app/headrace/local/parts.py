@@ -1,0 +1,143 @@
+"""The parts of the stack: how each is started, and how it shows that it is well."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from headrace.local import kafka, probes
+from headrace.local.child import Child, PartFailed
+from headrace.local.ports import free_port
+from headrace.local.state_dir import StateDir
+
+START_WITHIN_S: Final = 60.0
+"""Python and its libraries come up in 1 to 3 s; the first start on a cold disk takes far longer."""
+
+
+class Part(Protocol):
+    """One supervised OS process."""
+
+    name: str
+
+    @property
+    def child(self) -> Child | None:
+        """The running process, or the last one."""
+
+    async def start(self) -> None:
+        """Start it and wait until it serves. Raises :class:`PartFailed`."""
+
+    async def is_well(self) -> bool:
+        """Whether it does its work. Answers within seconds, never raises."""
+        ...
+
+    @property
+    def address(self) -> str | None:
+        """Where it is reached; without credentials."""
+
+
+class KafkaPart:
+    """The embedded Kafka."""
+
+    name = "kafka"
+
+    def __init__(self, directory: StateDir, port: int) -> None:
+        self._broker = kafka.EmbeddedKafka(
+            directory.path, log=directory.logs / "kafka.log", port=free_port(port)
+        )
+
+    @property
+    def child(self) -> Child | None:
+        return self._broker.child
+
+    @property
+    def address(self) -> str:
+        return self._broker.address
+
+    async def start(self) -> None:
+        await self._broker.start()
+
+    async def is_well(self) -> bool:
+        answer = await kafka.cluster_id(self.address, timeout=probes.PROBE_TIMEOUT_S)
+        return answer == self._broker.cluster_id
+
+
+class ClickHousePart:
+    """The local ClickHouse."""
+
+    name = "clickhouse"
+
+    def __init__(self, directory: StateDir, port: int, env: Mapping[str, str]) -> None:
+        self._dir = directory
+        self._env = env
+        self._port = free_port(port)
+        self.child: Child | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    async def start(self) -> None:
+        self.child = await Child.start(
+            self.name,
+            [
+                *(sys.executable, "-m", "headrace.local.clickhouse"),
+                *("--data-dir", str(self._dir.path / "clickhouse")),
+                *("--host", "127.0.0.1", "--port", str(self._port)),
+                *("--credentials-file", str(self._dir.credentials_file)),
+            ],
+            env=self._env,
+            log=self._dir.logs / "clickhouse.log",
+            cwd=self._dir.path,
+        )
+        await _ready(self.child)
+
+    async def is_well(self) -> bool:
+        return await probes.answers(f"http://{self.address}/ping")
+
+
+class WorkerPart:
+    """One stream processor."""
+
+    def __init__(self, name: str, directory: StateDir, env: Mapping[str, str]) -> None:
+        self.name = name
+        self._env = env
+        self._dir = directory
+        self._port = 0
+        self.child: Child | None = None
+
+    @property
+    def address(self) -> str | None:
+        return f"127.0.0.1:{self._port}" if self._port else None
+
+    async def start(self) -> None:
+        """Start it. It has not joined its group yet: :meth:`is_well` says when."""
+        self.child = await Child.start(
+            self.name,
+            [sys.executable, "-m", "headrace.streams.worker", self.name, "--metrics-port", "0"],
+            env=self._env,
+            log=self._dir.logs / f"{self.name}.log",
+            cwd=self._dir.path,
+        )
+        ready = await _ready(self.child)
+        self._port = int(ready.get("metrics_port", 0))
+
+    async def is_well(self) -> bool:
+        return bool(self._port) and await probes.answers(f"http://{self.address}/healthz")
+
+    async def metrics(self) -> str | None:
+        """Return its Prometheus text, or None while it does not answer."""
+        if not self._port:
+            return None
+        return await probes.fetch(f"http://{self.address}/metrics")
+
+
+async def _ready(child: Child) -> dict[str, int]:
+    try:
+        return await child.ready_line(START_WITHIN_S)
+    except BaseException:
+        await child.kill()
+        raise
+
+
+__all__ = ["ClickHousePart", "KafkaPart", "Part", "PartFailed", "WorkerPart"]

@@ -1,0 +1,269 @@
+"""The whole local stack: embedded Kafka, ClickHouse and the workers, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, final
+
+from headrace.events.errors import HeadraceError
+from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
+from headrace.local.background import BackgroundLoop
+from headrace.local.endpoint import Endpoint, Page
+from headrace.local.metrics import merge
+from headrace.local.minder import Minder, Patience
+from headrace.local.parts import ClickHousePart, KafkaPart, WorkerPart
+from headrace.local.state_dir import StateDir, write_private
+from headrace.local.supervisor import Supervisor
+from headrace.sinks import schema
+from headrace.streams import topic_admin
+
+WORKERS: Final = ("archive",)
+"""The stream processors of the stack."""
+
+
+@final
+class LocalStack:
+    """``with LocalStack(directory) as stack:`` or ``async with``: everything runs inside.
+
+    ``settings`` gives the topic prefix, partitions and so on; where Kafka and ClickHouse are is
+    the stack's own. Entering raises :class:`HeadraceError` (one line): the directory is another
+    stack's, or a part does not start. Leaving stops every process. ``settings``, ``writer``,
+    ``status()``, ``pid()`` and ``signal()`` are safe from any thread.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path | str,
+        *,
+        settings: Settings | None = None,
+        workers: Sequence[str] = WORKERS,
+        say: Callable[[str], None] = lambda _: None,
+        page: Page | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._dir = StateDir(Path(state_dir))
+        self._base = settings or Settings(state_dir=self._dir.path)
+        self._worker_names = tuple(workers)
+        self._say = say
+        self._page = page
+        self._patience = patience or Patience()
+        self._supervisor: Supervisor | None = None
+        self._endpoint: Endpoint | None = None
+        self._loop: BackgroundLoop | None = None
+        self.settings = self._base
+        """What readers need: Kafka, and ClickHouse as the reader."""
+        self.writer = self._base
+        """The same with ClickHouse's writer, as the workers have it."""
+
+    async def start(self) -> None:
+        """Start everything; ``stack.json`` is there when this returns."""
+        self._dir.acquire()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Take ``stack.json`` away, stop workers, ClickHouse and Kafka. Safe to call twice."""
+        self._dir.stack_file.unlink(missing_ok=True)
+        if self._endpoint is not None:
+            await self._endpoint.stop()
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+        self._dir.release()
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of each part, as ``/status.json`` shows it."""
+        return self._running().status()
+
+    def pid(self, part: str) -> int | None:
+        """Return the process id of ``kafka``, ``clickhouse`` or a worker; None while it is down."""
+        pid: int | None = self._minder(part).status()["pid"]
+        return pid
+
+    def signal(self, part: str, number: int = signal.SIGKILL) -> None:
+        """Send a part a signal, as a test of what then happens. It is restarted when it ends."""
+        pid = self.pid(part)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    async def take_away(self, part: str) -> None:
+        """Kill a part and keep it down until :meth:`bring_back`."""
+        self._minder(part).hold("was taken away")
+
+    async def bring_back(self, part: str) -> None:
+        self._minder(part).release()
+
+    async def __aenter__(self) -> LocalStack:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def __enter__(self) -> LocalStack:
+        self._loop = BackgroundLoop("headrace local stack")
+        try:
+            self._loop.run(self.start())
+        except BaseException:
+            self._loop.run(self.stop())
+            self._loop.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._loop is not None:
+            self._loop.run(self.stop())
+            self._loop.close()
+
+    async def _start(self) -> None:
+        ports, passwords = self._dir.last_ports(), self._dir.credentials()
+        kafka = KafkaPart(self._dir, ports.get("kafka", 0))
+        clickhouse = ClickHousePart(self._dir, ports.get("clickhouse", 0), _clean_environ())
+
+        def settings(user: str) -> Settings:
+            url = f"http://{user}:{passwords[user]}@{clickhouse.address}/headrace"
+            return replace(
+                self._base,
+                state_dir=self._dir.path,
+                kafka=KafkaSettings(kafka.address),
+                clickhouse=ClickHouseSettings(url),
+            )
+
+        self.settings, self.writer = settings("reader"), settings("writer")
+        env = worker_environ(self.writer)
+        self._supervisor = Supervisor(
+            self._dir,
+            kafka,
+            clickhouse,
+            [WorkerPart(name, self._dir, env) for name in self._worker_names],
+            apply_topics=self._apply_topics,
+            apply_schema=self._apply_schema,
+            say=self._say,
+            patience=self._patience,
+        )
+        await self._supervisor.start()
+        self._endpoint = Endpoint(
+            status=self._status_now, metrics=self._metrics_now, page=self._page
+        )
+        port = await self._endpoint.start(ports.get("http", 0))
+        metrics, console = f"http://127.0.0.1:{port}/metrics", f"http://127.0.0.1:{port}/"
+        self.settings = replace(self.settings, metrics_url=metrics, console_url=console)
+        self.writer = replace(self.writer, metrics_url=metrics, console_url=console)
+        self._dir.keep_ports({**_ports(kafka, clickhouse), "http": port})
+        write_private(
+            self._dir.stack_file,
+            {
+                "kafka": kafka.address,
+                "clickhouse": self.settings.need_clickhouse().url,
+                "metrics": metrics,
+                "console": console,
+            },
+        )
+
+    async def _apply_topics(self) -> None:
+        await topic_admin.apply(self.writer)
+
+    async def _apply_schema(self) -> None:
+        await asyncio.to_thread(schema.apply, self.writer.need_clickhouse())
+
+    async def _status_now(self) -> dict[str, Any]:
+        return self.status()
+
+    async def _metrics_now(self) -> str:
+        running = self._running()
+        texts = await asyncio.gather(*(part.metrics() for part in running.worker_parts))
+        named = zip(running.worker_parts, texts, strict=True)
+        return merge({part.name: text or "" for part, text in named}, running.status()["parts"])
+
+    def _running(self) -> Supervisor:
+        if self._supervisor is None:
+            raise HeadraceError("the local stack has not been started")
+        return self._supervisor
+
+    def _minder(self, part: str) -> Minder:
+        return self._running().minders[part]
+
+
+def run(settings: Settings, *, page: Page | None = None) -> int:
+    """Run the stack of ``settings.state_dir`` until SIGINT, SIGTERM or SIGHUP; exit code 0 then.
+
+    Raises :class:`HeadraceError` where it cannot be started.
+    """
+    return asyncio.run(_run(settings, page))
+
+
+async def _run(settings: Settings, page: Page | None) -> int:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stopped.set)
+    stack = LocalStack(settings.state_dir, settings=settings, say=_print, page=page)
+    _print(f"starting the local stack in {settings.state_dir}")
+    starting = asyncio.create_task(stack.start())
+    waiting = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            _print(f"ready: {stack.settings.console_url} (Ctrl-C stops it)")
+            await waiting
+        _print("stopping")
+    finally:
+        starting.cancel()
+        waiting.cancel()
+        await asyncio.wait({starting, waiting})
+        await stack.stop()
+    _print("stopped")
+    return 0
+
+
+def _print(text: str) -> None:
+    # A terminal that went away must not take the stack's orderly stop with it.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"headrace: {text}\n")
+        sys.stderr.flush()
+
+
+def _ports(*parts: KafkaPart | ClickHousePart) -> dict[str, int]:
+    return {part.name: int(part.address.rpartition(":")[2]) for part in parts}
+
+
+def _clean_environ() -> dict[str, str]:
+    """Our environment without headrace's variables: a stack's processes take none by accident."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
+
+
+def worker_environ(settings: Settings) -> dict[str, str]:
+    """Return the environment of a worker of this stack: the same variables as in production."""
+    environ = _clean_environ() | {
+        "HEADRACE_STATE_DIR": str(settings.state_dir),
+        "HEADRACE_KAFKA": settings.need_kafka().bootstrap_servers,
+        "HEADRACE_CLICKHOUSE_URL": settings.need_clickhouse().url,
+        "HEADRACE_TOPIC_PREFIX": settings.topic_prefix,
+        "HEADRACE_PARTITIONS": str(settings.partitions),
+        "HEADRACE_RETENTION_DAYS": str(settings.retention_days),
+        "HEADRACE_MAX_EVENT_BYTES": str(settings.max_event_bytes),
+    }
+    if settings.replication is not None:
+        environ["HEADRACE_REPLICATION"] = str(settings.replication)
+    return environ
