@@ -187,7 +187,10 @@ class Attachment:
                 self._host.saw_start(event.data.get("child_task_id"))
         except Exception as error:
             _WARN("follow", "an event could not be followed: %r", error)
-        self._hook(event)
+        try:
+            self._hook(event)
+        except Exception as error:
+            _WARN("event", "an event could not be recorded: %r", error)
 
     def _on_host_event(self, event: Any) -> None:
         if not self._place.recording:

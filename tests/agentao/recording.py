@@ -1,0 +1,130 @@
+"""A producer that keeps what it is told, and the agents that tell it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentao import Agentao
+from agentao.transport import SdkTransport
+
+from headrace.cli.demo.llm_server import Reply, ScriptedLLM, ToolCall
+from headrace.cli.demo.tools import DemoTool
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    session: str | None
+    type: str
+    data: dict[str, Any]
+    thread: str
+    user: str | None = None
+    agent: str | None = None
+
+
+@dataclass
+class Recorder:
+    """Stands in for ``EventProducer`` where only the order and the content matter."""
+
+    told: list[Told] = field(default_factory=list)
+
+    def hook(
+        self,
+        session: str | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        trace: str | None = None,
+    ) -> RecordingHook:
+        return RecordingHook(self.told, session, user, agent)
+
+    def types(self, session: str | None = None) -> list[str]:
+        return [t.type for t in self.told if session is None or t.session == session]
+
+    def of(self, kind: str, session: str | None = None) -> list[dict[str, Any]]:
+        return [
+            t.data
+            for t in self.told
+            if t.type == kind and (session is None or t.session == session)
+        ]
+
+
+@dataclass
+class RecordingHook:
+    told: list[Told]
+    session: str | None
+    user: str | None
+    agent: str | None
+
+    def __call__(self, event: Any) -> None:
+        self.emit(event.type.value, event.data)
+
+    def emit(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002 - the field's name
+        thread = threading.current_thread().name
+        self.told.append(Told(self.session, type, data, thread, self.user, self.agent))
+
+    def end(self, reason: str = "closed") -> None:
+        self.emit("headrace.epoch_end", {"reason": reason})
+
+
+class Studio:
+    """Makes agents whose model says what a test wants."""
+
+    def __init__(self, llm: ScriptedLLM, directory: Path) -> None:
+        self.llm = llm
+        self.directory = directory
+        self.agents: list[Agentao] = []
+
+    def agent(
+        self,
+        replies: Sequence[Reply] = (Reply("hello"),),
+        *,
+        tools: Sequence[Any] = (),
+        transport: Any = None,
+        **more: Any,
+    ) -> Agentao:
+        name = f"agent-{len(self.agents)}"
+        self.llm.add(name, "m", replies)
+        agent = Agentao(
+            api_key="scripted",
+            base_url=self.llm.base_url(name),
+            model="m",
+            working_directory=self.directory / name,
+            transport=transport or SdkTransport(),
+            extra_tools=[DemoTool(t) if isinstance(t, str) else t for t in tools],
+            **more,
+        )
+        self.agents.append(agent)
+        return agent
+
+    def close(self) -> None:
+        for agent in self.agents:
+            agent.close()
+
+
+REFUND = ToolCall("issue_refund", {"order_id": "o-1", "amount": "1.00"})
+"""A call that asks a person first."""
+
+
+def asked(replies: Sequence[Reply] = ()) -> tuple[Reply, ...]:
+    """Script a turn that asks for confirmation once."""
+    return (Reply(tools=(REFUND,)), *(replies or (Reply("as you wish"),)))
+
+
+class CallTool(DemoTool):
+    """A tool of a test's own."""
+
+    def __init__(self, name: str, run: Callable[..., str]) -> None:
+        super().__init__("get_order")
+        self._own_name = name
+        self._run = run
+
+    @property
+    def name(self) -> str:
+        return self._own_name
+
+    def execute(self, **kwargs: Any) -> str:
+        return self._run(**kwargs)
