@@ -8,6 +8,7 @@ this process's memory by a thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Final, Protocol
 
 from headrace.producers.warn import Warnings
 
+THREAD_NAME: Final = "headrace-shipper"
 START_TIMEOUT: Final = 10.0
 """Seconds for a thread to get its loop going."""
 
@@ -53,7 +55,8 @@ class ThreadHost:
         if self.alive():
             return
         self._ready.clear()
-        self._thread = threading.Thread(target=self._run, name="headrace-shipper", daemon=True)
+        _keep_quiet()
+        self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -79,6 +82,21 @@ class ThreadHost:
     def forget(self) -> None:
         self._thread = self._loop = self._stop = None
         self._ready = threading.Event()
+
+
+def _keep_quiet() -> None:
+    """Keep aiokafka's reports of a broker that is away, many a second, out of the agent's log.
+
+    Only what our own thread says: headrace warns of it once a minute. The same filter object is
+    added, so that it stands there once.
+    """
+    for name in list(logging.root.manager.loggerDict):
+        if name == "aiokafka" or name.startswith("aiokafka."):
+            logging.getLogger(name).addFilter(_not_ours)
+
+
+def _not_ours(record: logging.LogRecord) -> bool:
+    return record.threadName != THREAD_NAME
 
 
 _RUNNING: Final[list[subprocess.Popen[bytes]]] = []
