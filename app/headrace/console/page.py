@@ -38,7 +38,7 @@ def render(status: Mapping[str, Any], *, now: float | None = None) -> str:
 
 
 def _parts(parts: Sequence[Mapping[str, Any]], now: float) -> str:
-    head = ("part", "state", "for", "pid", "address", "restarts", "last end")
+    head = ("part", "state", "for", "pid", "address", "restarts", "trouble or last end")
     rows = []
     for part in parts:
         state = part["state"] if part["well"] or part["state"] != "up" else "up, not yet well"
@@ -49,7 +49,7 @@ def _parts(parts: Sequence[Mapping[str, Any]], now: float) -> str:
             _text(part["pid"]),
             _text(part["address"]),
             _text(part["restarts"]),
-            _text(part["last_end"]),
+            _text(part["trouble"] or part["last_end"]),
         ]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     heads = "".join(f"<th>{cell}</th>" for cell in head)
@@ -73,7 +73,7 @@ def _said(said: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _text(value: object) -> str:
-    return "–" if value is None else html.escape(str(value), quote=True)
+    return "-" if value is None else html.escape(str(value), quote=True)
 
 
 def _clock(at: float) -> str:

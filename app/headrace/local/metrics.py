@@ -10,6 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from headrace.streams.metrics_defs import LAG
+
 
 def merge(texts: Mapping[str, str], parts: Iterable[Mapping[str, Any]]) -> str:
     """Merge the workers' texts: each sample gets the label ``part``, each family stands once.
@@ -23,14 +25,36 @@ def merge(texts: Mapping[str, str], parts: Iterable[Mapping[str, Any]]) -> str:
         labels=["part"],
     )
     for part, text in texts.items():
-        try:
-            found = list(text_string_to_metric_families(text))
-        except ValueError:
-            found = []
+        found = _families(text)
         readable.add_metric([part], 1.0 if found else 0.0)
         for family in found:
             _add(families, part, family)
     return _text([*families.values(), readable, *_own(parts)])
+
+
+def lag(texts: Mapping[str, str]) -> dict[str, int]:
+    """Records that each worker has still to work, by the worker's own account.
+
+    A worker that does not answer has no entry: its lag is not known.
+    """
+    known: dict[str, int] = {}
+    for part, text in texts.items():
+        samples = [
+            sample.value
+            for family in _families(text)
+            for sample in family.samples
+            if sample.name == LAG.name
+        ]
+        if samples:
+            known[part] = int(sum(samples))
+    return known
+
+
+def _families(text: str) -> list[Metric]:
+    try:
+        return list(text_string_to_metric_families(text))
+    except ValueError:
+        return []
 
 
 def _add(families: dict[str, Metric], part: str, family: Metric) -> None:

@@ -62,6 +62,7 @@ class Minder:
         self.since = time.time()
         self.restarts = 0
         self.well = False
+        self.trouble: str | None = None
         self.last_end = ""
         self._say = say
         self._patience = patience
@@ -82,6 +83,7 @@ class Minder:
             "name": self.part.name,
             "state": self.state,
             "well": self.well,
+            "trouble": self.trouble,
             "pid": child.pid if child is not None and running else None,
             "address": self.part.address,
             "restarts": self.restarts,
@@ -98,14 +100,14 @@ class Minder:
     async def wait_well(self) -> None:
         """Wait until the part does its work. Raises :class:`PartFailed` where it does not."""
         deadline = time.monotonic() + self._patience.well_within
-        while not await self.part.is_well():
+        while (health := await self.part.health()).trouble is not None:
             child = self.part.child
             if child is None or child.returncode is not None:
                 raise PartFailed(f"{self.part.name} ended while starting; {_last_words(self.part)}")
             if time.monotonic() > deadline:
                 raise PartFailed(
                     f"{self.part.name} did not begin to work within "
-                    f"{self._patience.well_within:g} s; {_last_words(self.part)}"
+                    f"{self._patience.well_within:g} s: {health.trouble}; {_last_words(self.part)}"
                 )
             await asyncio.sleep(0.05)
         self.well = True
@@ -179,14 +181,13 @@ class Minder:
         while True:
             # Right after a start it is asked often: nobody should wait for a slow round.
             await asyncio.sleep(self._patience.check_every if self.well else _WHILE_UNWELL_S)
-            self.well = await self.part.is_well()
-            if self.well:
+            health = await self.part.health()
+            self.trouble, self.well = health.trouble, health.trouble is None
+            if self.state in {UP, UNWELL} and self.well != (self.state == UP):
+                self._enter(UP if self.well else UNWELL)
+            if self.well or health.waits:
                 last_well = time.monotonic()
-                if self.state == UNWELL:
-                    self._enter(UP)
                 continue
-            if self.state == UP:
-                self._enter(UNWELL)
             if time.monotonic() - last_well > self._patience.unwell_for:
                 self._cause = f"was not well for {self._patience.unwell_for:g} s"
                 await self._end_unwell()
@@ -216,7 +217,8 @@ class Minder:
     def _enter(self, state: str) -> None:
         self.state = state
         self.since = time.time()
-        self.well = False if state != UP else self.well
+        if state not in {UP, UNWELL}:
+            self.well, self.trouble = False, None
 
 
 def _how(code: int) -> str:

@@ -9,10 +9,15 @@ from typing import Final, Protocol
 from headrace.local import kafka, probes
 from headrace.local.child import Child, PartFailed
 from headrace.local.ports import free_port
+from headrace.local.probes import WELL, Health
 from headrace.local.state_dir import StateDir
 
 START_WITHIN_S: Final = 60.0
 """Python and its libraries come up in 1 to 3 s; the first start on a cold disk takes far longer."""
+
+
+SESSION_TIMEOUT_S: Final = 4.0
+"""Joining a group of the embedded Kafka takes half of it and a second. A real one gets 30."""
 
 
 class Part(Protocol):
@@ -27,7 +32,7 @@ class Part(Protocol):
     async def start(self) -> None:
         """Start it and wait until it serves. Raises :class:`PartFailed`."""
 
-    async def is_well(self) -> bool:
+    async def health(self) -> Health:
         """Whether it does its work. Answers within seconds, never raises."""
         ...
 
@@ -57,9 +62,9 @@ class KafkaPart:
     async def start(self) -> None:
         await self._broker.start()
 
-    async def is_well(self) -> bool:
+    async def health(self) -> Health:
         answer = await kafka.cluster_id(self.address, timeout=probes.PROBE_TIMEOUT_S)
-        return answer == self._broker.cluster_id
+        return WELL if answer == self._broker.cluster_id else Health("gives no metadata")
 
 
 class ClickHousePart:
@@ -92,8 +97,8 @@ class ClickHousePart:
         )
         await _ready(self.child)
 
-    async def is_well(self) -> bool:
-        return await probes.answers(f"http://{self.address}/ping")
+    async def health(self) -> Health:
+        return await probes.health(f"http://{self.address}/ping")
 
 
 class WorkerPart:
@@ -111,10 +116,13 @@ class WorkerPart:
         return f"127.0.0.1:{self._port}" if self._port else None
 
     async def start(self) -> None:
-        """Start it. It has not joined its group yet: :meth:`is_well` says when."""
+        """Start it. It has not joined its group yet: which :meth:`health` tells."""
         self.child = await Child.start(
             self.name,
-            [sys.executable, "-m", "headrace.streams.worker", self.name, "--metrics-port", "0"],
+            [
+                *(sys.executable, "-m", "headrace.streams.worker", self.name),
+                *("--metrics-port", "0", "--session-timeout", f"{SESSION_TIMEOUT_S:g}"),
+            ],
             env=self._env,
             log=self._dir.logs / f"{self.name}.log",
             cwd=self._dir.path,
@@ -122,14 +130,12 @@ class WorkerPart:
         ready = await _ready(self.child)
         self._port = int(ready.get("metrics_port", 0))
 
-    async def is_well(self) -> bool:
-        return bool(self._port) and await probes.answers(f"http://{self.address}/healthz")
+    async def health(self) -> Health:
+        return await probes.health(f"http://{self.address}/healthz")
 
-    async def metrics(self) -> str | None:
-        """Return its Prometheus text, or None while it does not answer."""
-        if not self._port:
-            return None
-        return await probes.fetch(f"http://{self.address}/metrics")
+    async def metrics(self) -> str:
+        """Return its Prometheus text; empty while it does not answer."""
+        return await probes.text(f"http://{self.address}/metrics")
 
 
 async def _ready(child: Child) -> dict[str, int]:

@@ -17,7 +17,7 @@ from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.local.background import BackgroundLoop
 from headrace.local.endpoint import Endpoint, Page
-from headrace.local.metrics import merge
+from headrace.local.metrics import lag, merge
 from headrace.local.minder import Minder, Patience
 from headrace.local.parts import ClickHousePart, KafkaPart, WorkerPart
 from headrace.local.state_dir import StateDir, write_private
@@ -188,13 +188,15 @@ class LocalStack:
         await asyncio.to_thread(schema.apply, self.writer.need_clickhouse())
 
     async def _status_now(self) -> dict[str, Any]:
-        return self.status()
+        return self.status() | {"lag": lag(await self._worker_metrics())}
 
     async def _metrics_now(self) -> str:
-        running = self._running()
-        texts = await asyncio.gather(*(part.metrics() for part in running.worker_parts))
-        named = zip(running.worker_parts, texts, strict=True)
-        return merge({part.name: text or "" for part, text in named}, running.status()["parts"])
+        return merge(await self._worker_metrics(), self.status()["parts"])
+
+    async def _worker_metrics(self) -> dict[str, str]:
+        parts = self._running().worker_parts
+        texts = await asyncio.gather(*(part.metrics() for part in parts))
+        return {part.name: text for part, text in zip(parts, texts, strict=True)}
 
     def _running(self) -> Supervisor:
         if self._supervisor is None:
