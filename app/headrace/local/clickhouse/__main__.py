@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import signal
 import sys
@@ -35,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         asyncio.run(_serve(options))
     except SettingsError as error:
-        print(f"headrace.local.clickhouse: {error}", file=sys.stderr)
+        sys.stderr.write(f"headrace.local.clickhouse: {error}\n")
         return 1
     return 0
 
@@ -65,12 +64,12 @@ async def _serve(options: argparse.Namespace) -> None:
                 f"cannot listen on {options.host}:{options.port}: {error}"
             ) from None
         server.port = runner.addresses[0][1]
-        print(json.dumps({"port": server.port}), flush=True)
+        sys.stdout.write(json.dumps({"port": server.port}) + "\n")
+        sys.stdout.flush()
         await stop.wait()
     finally:
         await runner.cleanup()
-        with contextlib.suppress(Exception):
-            pool.close()
+        await asyncio.to_thread(pool.close)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
-import lz4.frame
+import lz4.frame  # type: ignore[import-untyped]
 from backports import zstd
 
 from headrace.local.clickhouse.errors import ClickHouseError
@@ -16,6 +16,8 @@ PIECE: Final = 1 << 20
 
 
 class Compressor(Protocol):
+    """What compresses a response, piece by piece."""
+
     def compress(self, data: bytes) -> bytes: ...
 
     def flush(self) -> bytes: ...

@@ -56,7 +56,8 @@ class Engine:
         import chdb  # noqa: PLC0415 - half a gigabyte: only in this process, only when it runs
 
         try:
-            made: Any = chdb.connect(f"{self._path}?{urlencode({**self._options, **settings})}")
+            connect: Any = chdb.connect
+            made = connect(f"{self._path}?{urlencode({**self._options, **settings})}")
         except Exception as error:
             raise SettingsError(f"chDB cannot open {self._path}: {error}") from None
         return Connection(made)

@@ -31,12 +31,17 @@ _CLOSED: Final = {
     quote: re.compile(rf"(?:[^{quote}\\]|\\.|{quote}{quote})*{quote}", re.DOTALL)
     for quote in "'\"`"
 }
-_ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"}
-_ESCAPED |= {"a": "\a", "v": "\v", "e": "\x1b"}
+_ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "f": "\f"} | {
+    "a": "\a",
+    "v": "\v",
+    "e": "\x1b",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
+    """A token and where it stands."""
+
     kind: str
     text: str
     start: int

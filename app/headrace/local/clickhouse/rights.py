@@ -75,6 +75,7 @@ def write_config(directory: Path, data: Path, *, memory: int) -> Path:
     users = directory / "users.xml"
     grants = [
         f"GRANT {_ON_DATABASE} ON headrace.*",
+        "GRANT SHOW ON default.*",  # empty, and where clients without a database begin
         "GRANT SELECT, SHOW ON system.*",
         "GRANT SELECT, SHOW ON INFORMATION_SCHEMA.*",
         "GRANT SELECT, SHOW ON information_schema.*",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from headrace.local.clickhouse import guard, lexer
 from headrace.local.clickhouse.errors import ClickHouseError
 from headrace.local.clickhouse.lexer import QUOTED, WORD, Token
 
-HEAD_LIMIT = 262_144
+HEAD_LIMIT: Final = 262_144
 """Bytes within which an INSERT's data must begin, as ClickHouse's ``max_query_size``."""
+
+
+_READS: Final = ("SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "CHECK", "SET", "USE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class Statement:
     @property
     def is_insert(self) -> bool:
         return self.data_format is not None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it takes a place among the writes: a guess by its first word, not a judgement."""
+        return self.is_insert or (not self.is_select and not self.tokens[0].is_word(*_READS))
 
     @property
     def is_select(self) -> bool:
@@ -78,7 +87,7 @@ def _insert(text: bytes) -> Statement | None:
             return None  # INSERT … SELECT: all of it is the statement
         if token.is_word("VALUES"):
             return _with_data(text, found[:-1], "Values", token.end)
-        if len(found) > 2 and found[-2].is_word("FORMAT") and token.kind in (WORD, QUOTED):
+        if found[:-2] and found[-2].is_word("FORMAT") and token.kind in (WORD, QUOTED):
             return _with_data(text, found[:-2], token.text, _after_format(text, token.end))
     return None
 
