@@ -1,0 +1,156 @@
+"""The demo's first half: all agents at work, recorded, until everything is archived."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from headrace.cli.archive import Archive
+from headrace.cli.demo.cast import build, play
+from headrace.cli.demo.llm_server import ScriptedLLM
+from headrace.cli.demo.progress import Line
+from headrace.cli.demo.scenarios import SCENARIOS, Scenario
+from headrace.cli.faults import CommandError
+from headrace.events.settings import Settings
+from headrace.producers import EventProducer
+from headrace.producers.report import Report
+
+DELIVERY_SECONDS: Final = 30.0
+"""Between the last event and Kafka's word for it. On loopback it takes one."""
+ARCHIVE_SECONDS: Final = 60.0
+"""Between Kafka and ClickHouse: a worker that joins its group anew needs ten."""
+HURRY_SECONDS: Final = 0.5
+"""For what an interrupted demo still has on its way: nobody will look at it."""
+
+Ensemble = list[tuple[Scenario, Any]]
+"""Each scenario with its agent."""
+
+_ARCHIVED: Final = "SELECT count() AS events FROM events"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the producers say that they took, all tenants together."""
+
+    accepted: int = 0
+    delivered: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def rehearsal(llm: ScriptedLLM) -> Iterator[Ensemble]:
+    """Make all agents, in a directory of their own that is gone afterwards."""
+    stop = threading.Event()
+    directory = Path(tempfile.mkdtemp(prefix="headrace-agents-"))
+    ensemble: Ensemble = []
+    try:
+        for scenario in SCENARIOS:
+            agent = build(scenario, llm, directory / scenario.session, stop)
+            ensemble.append((scenario, agent))
+        yield ensemble
+    finally:
+        # People who are still thinking about an answer.
+        stop.set()
+        for _, agent in ensemble:
+            agent.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def perform(ensemble: Ensemble, settings: Settings, line: Line) -> Accepted:
+    """Let all agents play at the same time; return once Kafka has every event.
+
+    Raises CommandError where it does not get them.
+    """
+    producers: dict[str, EventProducer] = {}
+    patience = HURRY_SECONDS
+    try:
+        for tenant in sorted({scenario.tenant for scenario, _ in ensemble}):
+            producers[tenant] = EventProducer(
+                settings.need_kafka(),
+                tenant=tenant,
+                topic_prefix=settings.topic_prefix,
+                spool_dir=settings.state_dir / "spool",
+            )
+        asyncio.run(_all(ensemble, producers, line))
+        line.say("Carrying what is left to Kafka")
+        patience = DELIVERY_SECONDS
+    finally:
+        reports = _close(list(producers.values()), patience)
+    return _sum(reports)
+
+
+async def _all(ensemble: Ensemble, producers: dict[str, EventProducer], line: Line) -> None:
+    done = 0
+
+    async def one(scenario: Scenario, agent: Any) -> None:
+        nonlocal done
+        await play(
+            scenario,
+            agent,
+            lambda a: producers[scenario.tenant].attach(
+                a,
+                user=scenario.user,
+                session=scenario.session,
+                agent_name=scenario.agent,
+                confirm_timeout=scenario.confirm_timeout,
+            ),
+        )
+        done += 1
+        say()
+
+    def say() -> None:
+        tenants = len(producers)
+        text = f"{len(ensemble)} agents of {tenants} tenants at work"
+        line.say(text, done=done, total=len(ensemble))
+
+    say()
+    await asyncio.gather(*(one(scenario, agent) for scenario, agent in ensemble))
+
+
+def _close(producers: list[EventProducer], patience: float) -> list[Report]:
+    if not producers:
+        return []
+    with ThreadPoolExecutor(len(producers)) as pool:
+        return list(pool.map(lambda producer: producer.close(patience), producers))
+
+
+def _sum(reports: list[Report]) -> Accepted:
+    waiting = sum(report.spooled for report in reports)
+    if waiting:
+        raise CommandError(f"Kafka did not take {waiting} events within {DELIVERY_SECONDS:g} s")
+    dropped: Counter[str] = Counter()
+    for report in reports:
+        dropped.update(report.dropped)
+    return Accepted(
+        sum(report.accepted for report in reports),
+        sum(report.delivered for report in reports),
+        dropped,
+    )
+
+
+def count_archived(archive: Archive) -> int:
+    """Count the distinct events that can be queried."""
+    count: int = archive.rows(_ARCHIVED)[0]["events"]
+    return count
+
+
+def wait_archived(archive: Archive, wanted: int, line: Line) -> None:
+    """Wait until that many events can be queried. Raises CommandError when they do not come."""
+    deadline = time.monotonic() + ARCHIVE_SECONDS
+    while (count := count_archived(archive)) < wanted:
+        line.say(f"Archiving {wanted:,} events", done=count, total=wanted)
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"the archive has {count:,} of {wanted:,} events after {ARCHIVE_SECONDS:g} s"
+            )
+        time.sleep(0.05)
