@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, Final, cast
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ Row = dict[str, Any]
 
 _VERSION: Final = re.compile(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)\s*")
 _FOR_URL: Final = re.compile(r"\(for url [^)]*\)|\s*\[Server: [^\]]*\]")
+_PREAMBLE: Final = re.compile(r".*?Code: \d+\. DB::Exception: ", re.DOTALL)
 
 
 class Archive:
@@ -39,6 +40,16 @@ class Archive:
         with _faults(self.address):
             result = self._client.query(query, parameters=dict(parameters or {}))
             return list(result.named_results())
+
+    def stream(
+        self, query: str, parameters: Mapping[str, Any] | None = None
+    ) -> Iterator[Sequence[Any]]:
+        """Yield the rows one by one, in columns' order, without holding them all."""
+        with (
+            _faults(self.address),
+            self._client.query_rows_stream(query, parameters=dict(parameters or {})) as rows,
+        ):
+            yield from rows
 
     def raw(
         self, query: str, parameters: Mapping[str, Any] | None, output_format: str
@@ -99,8 +110,8 @@ def clickhouse_line(error: Exception, address: str) -> str:
             f"ClickHouse at {address} refuses the user or password: check HEADRACE_CLICKHOUSE_URL"
         )
     if "UNKNOWN_TABLE" in text or "UNKNOWN_DATABASE" in text:
-        return one_line(f"ClickHouse: {text}: `headrace schema apply` makes the tables")
-    return one_line(f"ClickHouse: {text}")
+        text += ": `headrace schema apply` makes the tables"
+    return one_line(f"ClickHouse: {_PREAMBLE.sub('', text, count=1)}")
 
 
 def _away(address: str) -> str:

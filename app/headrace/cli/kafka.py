@@ -1,0 +1,155 @@
+"""Looking at Kafka without taking part: no group is joined, nothing is committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from headrace.cli.faults import CommandError
+from headrace.cli.text import one_line
+from headrace.events.settings import Settings
+
+CONNECT_SECONDS: Final = 10.0
+"""A cluster that has not answered by then is away: people wait for the answer."""
+REQUEST_MS: Final = 10_000
+LAST_POLL_MS: Final = 500
+"""How long the end must stay silent. The embedded broker's end offsets lag behind its log."""
+
+
+def group(settings: Settings, processor: str) -> str:
+    """Return the consumer group of a processor."""
+    return f"{settings.topic_prefix}headrace.{processor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a group is behind on one partition, in offsets."""
+
+    partition: int
+    committed: int | None
+    """The next offset to read. None where the group has committed nothing yet."""
+    end: int
+    behind: int
+
+
+@asynccontextmanager
+async def consumer(settings: Settings, **more: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer for looking. Raises CommandError in one line where Kafka is away."""
+    kafka = settings.need_kafka()
+    options: dict[str, Any] = {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "isolation_level": "read_committed",
+        "request_timeout_ms": REQUEST_MS,
+        **kafka.client_kwargs(),
+        **more,
+    }
+    client = AIOKafkaConsumer(**options)
+    try:
+        await asyncio.wait_for(client.start(), CONNECT_SECONDS)
+        yield client
+    except (KafkaConnectionError, asyncio.TimeoutError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise  # our own output's reader, not the broker
+        raise CommandError(
+            f"Kafka at {kafka.bootstrap_servers} does not answer: start it, or correct "
+            "HEADRACE_KAFKA"
+        ) from None
+    except KafkaError as error:
+        raise CommandError(one_line(f"Kafka at {kafka.bootstrap_servers}: {error!r}")) from None
+    finally:
+        await client.stop()
+
+
+async def partitions_of(client: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """Return a topic's partitions. Raises CommandError where there is no such topic."""
+    if topic not in await client.topics():
+        raise CommandError(f"no topic {topic}: `headrace topics apply` makes the topics")
+    return [
+        TopicPartition(topic, number) for number in sorted(client.partitions_for_topic(topic) or ())
+    ]
+
+
+async def lags(settings: Settings, processor: str, topic: str) -> list[Lag]:
+    """Return how far a processor is behind on each partition of a topic (unprefixed name)."""
+    async with consumer(settings, group_id=group(settings, processor)) as client:
+        partitions = await partitions_of(client, settings.topic(topic))
+        client.assign(partitions)
+        return await _lags(client, partitions)
+
+
+async def _lags(client: AIOKafkaConsumer, partitions: list[TopicPartition]) -> list[Lag]:
+    committed = {tp: await client.committed(tp) for tp in partitions}
+    first = await client.beginning_offsets(partitions)
+    ends = await _true_ends(client, partitions)
+    return [
+        Lag(
+            partition=tp.partition,
+            committed=committed[tp],
+            end=ends[tp],
+            behind=max(0, ends[tp] - max(committed[tp] or 0, first[tp])),
+        )
+        for tp in partitions
+    ]
+
+
+async def _true_ends(
+    client: AIOKafkaConsumer, partitions: list[TopicPartition]
+) -> dict[TopicPartition, int]:
+    # The embedded broker names the end of its last batch's first record, so look behind it.
+    ends: dict[TopicPartition, int] = dict(await client.end_offsets(partitions))
+    for tp in partitions:
+        client.seek(tp, max(0, ends[tp] - 1))
+    async for record in read_on(client, dict(ends)):
+        tp = TopicPartition(record.topic, record.partition)
+        ends[tp] = max(ends[tp], record.offset + 1)
+    return ends
+
+
+async def read_on(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
+    """Yield the records from the current positions until the ends are passed and all is silent."""
+    partitions = list(ends)
+    while True:
+        batches = await client.getmany(*partitions, timeout_ms=LAST_POLL_MS)
+        for batch in batches.values():
+            for record in batch:
+                yield record
+        if not batches and await _passed(client, ends):
+            return
+
+
+async def _passed(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
+    return all([await client.position(tp) >= end for tp, end in ends.items()])
+
+
+async def read_topic(settings: Settings, topic: str) -> AsyncIterator[Any]:
+    """Yield every record of a topic (unprefixed name) up to its end."""
+    async with consumer(settings) as client:
+        partitions = await partitions_of(client, settings.topic(topic))
+        client.assign(partitions)
+        await client.seek_to_beginning(*partitions)
+        async for record in read_on(client, await client.end_offsets(partitions)):
+            yield record
+
+
+async def read_in_flight(settings: Settings, processor: str, topic: str) -> AsyncIterator[Any]:
+    """Yield the records that a processor has not committed yet, up to the end."""
+    async with consumer(settings, group_id=group(settings, processor)) as client:
+        partitions = await partitions_of(client, settings.topic(topic))
+        client.assign(partitions)
+        first = await client.beginning_offsets(partitions)
+        for tp in partitions:
+            client.seek(tp, max(await client.committed(tp) or 0, first[tp]))
+        async for record in read_on(client, await client.end_offsets(partitions)):
+            yield record
+
+
+def total_behind(all_lags: Iterable[Lag]) -> int:
+    """Add up the lags."""
+    return sum(lag.behind for lag in all_lags)

@@ -1,0 +1,80 @@
+"""Print a timeline: for people with colour and indentation, for scripts as JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from rich.text import Text
+
+from headrace.cli.output import console
+from headrace.cli.replay.entries import Entry
+from headrace.cli.text import safe_text
+
+BODY_CHARACTERS: Final = 400
+BODY_LINES: Final = 6
+HEADLINE_CHARACTERS: Final = 300
+
+_STYLES: Final = {"plain": "", "good": "green", "bad": "red", "quiet": "dim"}
+_CLOCK_WIDTH: Final = 10
+
+
+def show(entries: Iterable[Entry], *, full: bool) -> None:
+    """Print entries as they come. Times count from the first one; ``full`` cuts nothing."""
+    out = console()
+    start: float | None = None
+    for entry in entries:
+        start = entry.ts if start is None else start
+        for line in lines(entry, start, full=full):
+            out.print(line, soft_wrap=True)
+
+
+def lines(entry: Entry, start: float, *, full: bool) -> Iterator[Text]:
+    """Yield the printed lines of an entry, every character of the agent's made safe."""
+    style = _STYLES[entry.tone]
+    if entry.depth == 0:
+        style = f"bold {style}".strip()
+    indent = "  " * entry.depth
+    headline = safe_text(entry.headline, limit=None if full else HEADLINE_CHARACTERS)
+    clock = Text(f"{clock_text(entry.ts - start):>{_CLOCK_WIDTH}}  ", style="dim")
+    yield clock + Text(indent + headline, style=style)
+    for line in _body(entry.body, full=full):
+        yield Text(" " * (_CLOCK_WIDTH + 4) + indent + line, style="dim" if style == "dim" else "")
+
+
+def clock_text(seconds: float) -> str:
+    """Return a time since the start: ``0.123``, ``1:02.345``, ``2:03:04.567``."""
+    milliseconds = round(seconds * 1000)
+    sign, milliseconds = ("-", -milliseconds) if milliseconds < 0 else ("", milliseconds)
+    whole, rest = divmod(milliseconds, 1000)
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    if hours:
+        return f"{sign}{hours}:{minute:02}:{second:02}.{rest:03}"
+    return f"{sign}{minute}:{second:02}.{rest:03}" if minute else f"{sign}{second}.{rest:03}"
+
+
+def as_json(entry: Entry, start: float) -> dict[str, Any]:
+    """Return an entry for a script: ``at`` in seconds since the first one, nothing cut."""
+    return {
+        "ts": entry.ts,
+        "at": round(entry.ts - start, 6),
+        "turn": entry.turn,
+        "kind": entry.kind,
+        "depth": entry.depth,
+        "tone": entry.tone,
+        "headline": entry.headline,
+        "body": entry.body,
+        "facts": dict(entry.facts),
+    }
+
+
+def _body(body: str | None, *, full: bool) -> Iterator[str]:
+    if not body:
+        return
+    text = safe_text(body, newlines=True, limit=None if full else BODY_CHARACTERS)
+    all_lines = text.expandtabs(4).split("\n")
+    kept = all_lines if full else all_lines[:BODY_LINES]
+    yield from kept
+    if len(kept) < len(all_lines):
+        yield f"… ({len(all_lines) - len(kept):,} more lines, --full shows them)"

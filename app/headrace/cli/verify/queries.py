@@ -1,0 +1,132 @@
+"""What the archive knows of each epoch. Bitmaps are worked on in SQL: no row an event leaves it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+
+from headrace.cli.archive import Archive
+from headrace.cli.verify.accounting import EpochId, Found, Told
+
+# The holes are computed from what is there, not from 1 to the highest: a hostile seq of 10^18
+# must not build an array of that length.
+_EPOCHS: Final = """
+WITH bitmapToArray(bits) AS there
+SELECT tenant, session, epoch, bitmapCardinality(bits) AS archived, highest, end_seq, heard,
+    if(archived = highest, [], arrayFilter(hole -> hole.1 <= hole.2, arrayMap(
+        (number, before) -> (before + 1, number - 1),
+        there,
+        arrayPushFront(arrayPopBack(there), 0)
+    ))) AS holes
+FROM
+(
+    SELECT tenant, session, epoch, groupBitmapMergeState(archived) AS bits,
+        max(last_seq) AS highest, max(end_seq) AS end_seq, max(last_ts) AS heard
+    FROM epochs_ledger
+    WHERE {conditions}
+    GROUP BY tenant, session, epoch
+)
+"""
+
+_TOLD: Final = """
+SELECT tenant, session, epoch, first_seq, last_seq, count, reason
+FROM dropped_ledger FINAL
+WHERE {conditions}
+"""
+
+_END: Final = """
+SELECT data FROM events
+WHERE tenant = {tenant:String} AND session = {session:String} AND epoch = {epoch:String}
+    AND seq = {seq:UInt64}
+"""
+
+_CORRUPT: Final = """
+SELECT tenant, session, epoch, seq, count() AS variants
+FROM events
+WHERE {conditions} AND (tenant, session, epoch) IN
+(
+    SELECT tenant, session, epoch FROM events
+    WHERE {conditions}
+    GROUP BY tenant, session, epoch
+    HAVING count() > groupBitmap(seq)
+)
+GROUP BY tenant, session, epoch, seq
+HAVING variants > 1
+ORDER BY tenant, session, epoch, seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What to verify: everything, a tenant, a session."""
+
+    tenant: str | None = None
+    session: str | None = None
+
+    def covers(self, epoch: EpochId) -> bool:
+        return self.tenant in {None, epoch.tenant} and self.session in {None, epoch.session}
+
+    def filled(self, query: str) -> tuple[str, dict[str, Any]]:
+        """Return a query with its conditions, and the parameters that they bind."""
+        chosen = {"tenant": self.tenant, "session": self.session}
+        parameters = {name: value for name, value in chosen.items() if value is not None}
+        conditions = [f"{name} = {{{name}:String}}" for name in parameters] or ["1"]
+        return query.replace("{conditions}", " AND ".join(conditions)), parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Corruption:
+    """Different events under one identity."""
+
+    id: EpochId
+    seq: int
+    variants: int
+
+
+def read_epochs(archive: Archive, scope: Scope) -> Iterator[Found]:
+    """Yield what the archive has of each epoch, with the drops that its stream tells of."""
+    told = _read_told(archive, scope)
+    query, parameters = scope.filled(_EPOCHS)
+    for tenant, session, epoch, archived, highest, end, heard, holes in archive.stream(
+        query, parameters
+    ):
+        epoch_id = EpochId(tenant, session, epoch)
+        yield Found(
+            id=epoch_id,
+            archived=archived,
+            highest=highest,
+            holes=tuple(tuple(hole) for hole in holes),
+            last_ts=heard,
+            end=end or None,
+            told=tuple(told.get(epoch_id, ())),
+        )
+
+
+def with_end_totals(archive: Archive, found: Found) -> Found:
+    """Add what the end marker says was dropped, where the archive has the marker."""
+    parameters = {**found.id._asdict(), "seq": found.end or 0}
+    dropped: dict[str, int] = {}
+    for (data,) in archive.stream(_END, parameters):
+        said = orjson.loads(data).get("dropped")
+        if isinstance(said, dict):
+            dropped.update({k: v for k, v in said.items() if isinstance(v, int) and v > 0})
+    return replace(found, end_dropped=dropped)
+
+
+def read_corruption(archive: Archive, scope: Scope) -> list[Corruption]:
+    """Find identities that hold more than one event."""
+    return [
+        Corruption(EpochId(tenant, session, epoch), seq, variants)
+        for tenant, session, epoch, seq, variants in archive.stream(*scope.filled(_CORRUPT))
+    ]
+
+
+def _read_told(archive: Archive, scope: Scope) -> dict[EpochId, list[Told]]:
+    told: defaultdict[EpochId, list[Told]] = defaultdict(list)
+    for tenant, session, epoch, first, last, count, reason in archive.stream(*scope.filled(_TOLD)):
+        told[EpochId(tenant, session, epoch)].append(Told(max(first, 1), last, count, reason))
+    return dict(told)
