@@ -3,16 +3,28 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH := $(VENV)/.installed-bench
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
-.PHONY: help env demo test test-kafka check format bench clean
+.PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-pipeline \
+        bench-pipeline-kafka bench-latency clean
 
 help: ## This list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# A venv that broke half-way is made again: the stamp is written last.
 $(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else \
+	  "headrace needs Python 3.10 to 3.13, not %d.%d: make PYTHON=python3.12" % v[:2])'
+	@$(PYTHON) -c 'import ensurepip' || \
+	  { echo 'this Python cannot make environments: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]' --group test --group check
+	$(PIP) --upgrade 'pip>=25.1'
+	$(PIP) -e '.[demo]' --group test --group check
+	@touch $@
+
+$(BENCH): $(STAMP)
+	$(PIP) --group bench
 	@touch $@
 
 env: $(STAMP) ## Make the environment
@@ -24,18 +36,37 @@ test: $(STAMP) ## The tests, on the embedded stack
 	$(BIN)/python -m pytest -m "not kafka and not kafka3"
 
 test-kafka: $(STAMP) ## The behaviour tests on a real Apache Kafka (KAFKA_BOOTSTRAP_SERVERS, or fetched with Maven)
+	@$(BIN)/python -m tests.stack.kafka_jars
 	$(BIN)/python -m pytest -m "kafka or kafka3"
 
-check: $(STAMP) ## ruff, mypy strict, pyright, import-linter
+check: $(STAMP) ## ruff, mypy strict, pyright, import-linter, the docs tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/docs
 
 format: $(STAMP) ## Format and fix
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+bench: bench-hook bench-archive bench-pipeline bench-latency ## Every benchmark on the local stack
+
+bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
+	$(BIN)/python -m benchmarks.hook
+
+bench-archive: $(BENCH) ## The archive alone, from a full topic
+	$(BIN)/python -m benchmarks.archive
+
+bench-pipeline: $(BENCH) ## Two million events through the whole local chain
+	$(BIN)/python -m benchmarks.pipeline
+
+bench-pipeline-kafka: $(BENCH) ## The same through a real Apache Kafka
+	$(BIN)/python -m benchmarks.pipeline --kafka
+
+bench-latency: $(BENCH) ## From on_event to a SELECT that sees it
+	$(BIN)/python -m benchmarks.latency
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
