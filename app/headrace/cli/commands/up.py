@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headrace.cli import options
+from headrace.console.page import render
 
 
 @options.command("headrace up", "headrace up --state-dir ./state")
@@ -17,4 +18,4 @@ def up(state_dir: Path | None) -> int:
     """
     from headrace.local.stack import run  # noqa: PLC0415 - not needed for help
 
-    return run(options.load(state_dir))
+    return run(options.load(state_dir), page=render)
