@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -29,6 +27,8 @@ DELIVERY_SECONDS: Final = 30.0
 """Between the last event and Kafka's word for it. On loopback it takes one."""
 ARCHIVE_SECONDS: Final = 60.0
 """Between Kafka and ClickHouse: a worker that joins its group anew needs ten."""
+SPOOL: Final = "spool"
+"""In the stack's directory."""
 HURRY_SECONDS: Final = 0.5
 """For what an interrupted demo still has on its way: nobody will look at it."""
 
@@ -48,10 +48,9 @@ class Accepted:
 
 
 @contextmanager
-def rehearsal(llm: ScriptedLLM) -> Iterator[Ensemble]:
-    """Make all agents, in a directory of their own that is gone afterwards."""
+def rehearsal(llm: ScriptedLLM, directory: Path) -> Iterator[Ensemble]:
+    """Make all agents, each in a directory of its own; close them at the end."""
     stop = threading.Event()
-    directory = Path(tempfile.mkdtemp(prefix="headrace-agents-"))
     ensemble: Ensemble = []
     try:
         for scenario in SCENARIOS:
@@ -63,7 +62,6 @@ def rehearsal(llm: ScriptedLLM) -> Iterator[Ensemble]:
         stop.set()
         for _, agent in ensemble:
             agent.close()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def perform(ensemble: Ensemble, settings: Settings, line: Line) -> Accepted:
@@ -79,7 +77,7 @@ def perform(ensemble: Ensemble, settings: Settings, line: Line) -> Accepted:
                 settings.need_kafka(),
                 tenant=tenant,
                 topic_prefix=settings.topic_prefix,
-                spool_dir=settings.state_dir / "spool",
+                spool_dir=settings.state_dir / SPOOL,
             )
         asyncio.run(_all(ensemble, producers, line))
         line.say("Carrying what is left to Kafka")

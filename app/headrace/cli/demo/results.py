@@ -64,11 +64,9 @@ FROM events WHERE type = 'turn_end' ORDER BY duration_ms DESC LIMIT 5""",
 PEOPLE: Final = Question(
     "What was denied, and what people answered",
     """\
-SELECT tenant, session, user, tool, decision AS answer, NULL AS waited_ms
-FROM events WHERE type = 'permission_decision' AND decision = 'deny'
-UNION ALL
-SELECT tenant, session, user, tool, outcome, round(JSONExtractFloat(data, 'wait_ms'))
-FROM events WHERE type = 'confirmation_resolved'
+SELECT tenant, session, user, tool, if(outcome = '', decision, outcome) AS answer,
+    round(toFloat64OrNull(JSONExtractRaw(data, 'wait_ms'))) AS waited_ms
+FROM events WHERE type = 'confirmation_resolved' OR decision = 'deny'
 ORDER BY tenant, session""",
     ("waited_ms",),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -9,13 +10,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from headrace.cli.archive import connect
 from headrace.cli.demo.llm_server import ScriptedLLM
 from headrace.cli.demo.performance import (
+    SPOOL,
     Accepted,
     count_archived,
     perform,
@@ -24,12 +27,15 @@ from headrace.cli.demo.performance import (
 )
 from headrace.cli.demo.progress import Line
 from headrace.cli.demo.results import totals
-from headrace.cli.demo.show import adds_up, show, where
+from headrace.cli.demo.show import show, where
 from headrace.cli.output import print_json
-from headrace.cli.verify.accounting import Totals, account, total
-from headrace.cli.verify.queries import Scope, read_epochs, with_end_totals
+from headrace.cli.verify.queries import Scope
+from headrace.cli.verify.run import Verdict, verify
 from headrace.events.settings import Settings
 from headrace.local.stack import LocalStack
+
+REMOVALS: Final = 20
+"""Tries, a tenth of a second apart: what is ending may still write."""
 
 
 def run(*, as_json: bool = False, keep: bool = False, state_dir: Path | None = None) -> int:
@@ -41,71 +47,97 @@ def run(*, as_json: bool = False, keep: bool = False, state_dir: Path | None = N
     started = time.monotonic()
     with ExitStack() as cleanup:
         cleanup.enter_context(_one_interrupt())
-        home = cleanup.enter_context(_home(keep, state_dir))
+        places = cleanup.enter_context(_places(keep, state_dir))
         with Line(quiet=as_json) as line, ScriptedLLM() as llm:
             line.say("Starting Kafka, ClickHouse and the archive")
-            settings, ensemble = cleanup.enter_context(_started(home, llm))
+            settings, ensemble = cleanup.enter_context(_started(places, llm))
             with connect(settings) as archive:
                 before = count_archived(archive)
                 sent = perform(ensemble, settings, line)
                 wanted = before + sent.accepted - sum(sent.dropped.values())
                 wait_archived(archive, wanted, line)
-                found = _account(archive)
                 what = totals(archive)
-        fine = adds_up(found, sent) or bool(before)
+            line.say("Accounting for every event")
+            verdict = verify(replace(settings, spool_dir=places.state / SPOOL), Scope())
+        fine = _fine(verdict, sent, before)
         with connect(settings) as archive:
             if as_json:
-                print_json(_json(what, found, sent, started, fine))
+                print_json(_json(what, verdict, sent, started, fine))
             else:
-                show(archive, what, found, sent)
+                show(archive, what, verdict, sent)
                 if keep or state_dir:
-                    where(home)
+                    where(places.state)
     return 0 if fine else 1
 
 
 @contextmanager
-def _started(home: Path, llm: ScriptedLLM) -> Iterator[tuple[Settings, Any]]:
+def _started(places: Places, llm: ScriptedLLM) -> Iterator[tuple[Settings, Any]]:
     """Start the stack, and make the agents while it starts."""
     with ExitStack() as cleanup, ThreadPoolExecutor(1, "headrace-demo") as beside:
-        making = beside.submit(cleanup.enter_context, rehearsal(llm))
-        stack = cleanup.enter_context(LocalStack(home))
+        making = beside.submit(cleanup.enter_context, rehearsal(llm, places.agents))
+        stack = cleanup.enter_context(LocalStack(places.state))
         yield stack.settings, making.result()
 
 
-def _account(archive: Any) -> Totals:
-    now = time.time()
-    return total(
-        account(with_end_totals(archive, found) if found.end else found, now=now)
-        for found in read_epochs(archive, Scope())
-    )
+def _fine(verdict: Verdict, sent: Accepted, before: int) -> bool:
+    """Whether the archive got exactly what the hook took, and can account for all that it has."""
+    expected = before + sent.accepted - sum(sent.dropped.values())
+    return verdict.adds_up and verdict.totals.archived == expected
 
 
 def _json(
-    what: dict[str, Any], found: Totals, sent: Accepted, started: float, fine: bool
+    what: dict[str, Any], verdict: Verdict, sent: Accepted, started: float, fine: bool
 ) -> dict[str, Any]:
     return what | {
         "events_accepted": sent.accepted,
         "events_delivered": sent.delivered,
-        "events_archived": found.archived,
+        "events_archived": verdict.totals.archived,
         "events_dropped": dict(sent.dropped),
-        "events_missing": found.missing,
+        "events_missing": verdict.totals.missing,
         "adds_up": fine,
         "seconds": round(time.monotonic() - started, 3),
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are while the demo runs."""
+
+    state: Path
+    """Of the stack."""
+    agents: Path
+    """The agents' working directories."""
+
+
 @contextmanager
-def _home(keep: bool, state_dir: Path | None) -> Iterator[Path]:
-    """Give the stack a directory: the user's own stays, ours goes unless it is to be kept."""
-    if state_dir is not None:
-        yield state_dir.absolute()
-        return
-    directory = Path(tempfile.mkdtemp(prefix="headrace-demo-"))
+def _places(keep: bool, state_dir: Path | None) -> Iterator[Places]:
+    """Make a directory for everything; what is not to be kept is gone at the end.
+
+    The temporary files of all that is started go there too: a process that is killed leaves some.
+    """
+    root = Path(tempfile.mkdtemp(prefix="headrace-demo-"))
+    temporary = root / "tmp"
+    temporary.mkdir()
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(temporary)
     try:
-        yield directory
+        yield Places(state_dir.absolute() if state_dir else root / "state", root / "agents")
     finally:
-        if not keep:
-            shutil.rmtree(directory, ignore_errors=True)
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
+        kept = keep and state_dir is None
+        for directory in (root / "agents", temporary) if kept else (root,):
+            _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    for _ in range(REMOVALS):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(0.1)
 
 
 @contextmanager

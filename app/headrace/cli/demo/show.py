@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rich.padding import Padding
-from rich.table import Table
+from rich.cells import cell_len
 from rich.text import Text
 
 from headrace.cli.archive import Archive
 from headrace.cli.demo.performance import Accepted
 from headrace.cli.demo.results import QUESTIONS, Question
-from headrace.cli.output import cell, console
+from headrace.cli.output import cell, console, say
 from headrace.cli.replay.read import read_session
 from headrace.cli.replay.show import lines
 from headrace.cli.replay.timeline import build
 from headrace.cli.text import safe_text
-from headrace.cli.verify.accounting import Totals
+from headrace.cli.verify import show as verify_show
+from headrace.cli.verify.run import Verdict
 
-REPLAYED: Final = ("acme", "where-is-my-kettle")
+REPLAYED: Final = ("acme", "refund-agreed")
 """Tenant and session that are told in full."""
+INDENT: Final = "  "
+GAP: Final = "   "
+"""Between two columns."""
 
 
-def show(archive: Archive, totals: Mapping[str, Any], account: Totals, sent: Accepted) -> None:
+def show(archive: Archive, totals: Mapping[str, Any], verdict: Verdict, sent: Accepted) -> None:
     """Print everything, for a person."""
     heading(
         f"{totals['sessions']} sessions of {totals['tenants']} tenants,"
-        f" {account.archived:,} events in ClickHouse"
+        f" {verdict.totals.archived:,} events in ClickHouse"
     )
     for question in QUESTIONS:
         ask(archive, question)
@@ -35,7 +38,7 @@ def show(archive: Archive, totals: Mapping[str, Any], account: Totals, sent: Acc
     heading(f"headrace replay {session} --tenant {tenant}")
     replay(archive, tenant, session)
     heading("headrace verify")
-    accounting(account, sent)
+    accounting(verdict, sent)
 
 
 def heading(text: str) -> None:
@@ -47,16 +50,21 @@ def heading(text: str) -> None:
 def ask(archive: Archive, question: Question) -> None:
     """Print a question's SQL and its answer."""
     rows = archive.rows(question.sql)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="cyan")
-    columns = list(rows[0]) if rows else []
-    for name in columns:
-        table.add_column(name, justify="right" if name in question.numbers else "left")
-    for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
     heading(question.title)
     out = console()
-    out.print(Padding(Text(question.sql, style="dim"), (0, 0, 0, 2)))
-    out.print(Padding(table, (0, 0, 0, 2)))
+    for line in question.sql.splitlines():
+        out.print(Text(INDENT + line, style="dim"), soft_wrap=True)
+    columns = list(rows[0]) if rows else []
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    for style, row in (("cyan", columns), *(("", row) for row in cells)):
+        padded = [
+            " " * (width - cell_len(text)) + text
+            if name in question.numbers
+            else text + " " * (width - cell_len(text))
+            for name, text, width in zip(columns, row, widths, strict=True)
+        ]
+        out.print(Text(INDENT + GAP.join(padded).rstrip(), style=style), soft_wrap=True)
 
 
 def _cell(value: object) -> str:
@@ -75,28 +83,10 @@ def replay(archive: Archive, tenant: str, session: str) -> None:
             out.print(line, soft_wrap=True)
 
 
-def accounting(account: Totals, sent: Accepted) -> None:
-    """Print where every event is."""
-    parts = [
-        f"{account.archived:,} archived",
-        f"{account.dead_lettered:,} set aside",
-        f"{sum(account.dropped.values()):,} dropped",
-        f"{account.in_flight:,} in flight",
-        f"{account.missing:,} missing",
-    ]
-    out = console()
-    out.print(Text(f"  accepted by the hook  {sent.accepted:,}"))
-    out.print(Text(f"  acknowledged by Kafka {sent.delivered:,}"))
-    out.print(Text(f"  found in ClickHouse   {account.accepted:,} = {' + '.join(parts)}"))
-    fine = adds_up(account, sent)
-    verdict = "every event is accounted for" if fine else "this does not add up"
-    out.print(Text(f"  {verdict}", style="bold green" if fine else "bold red"))
-
-
-def adds_up(account: Totals, sent: Accepted) -> bool:
-    """Whether the archive has exactly what the hook took."""
-    dropped = sum(sent.dropped.values())
-    return account.missing == 0 and account.archived + dropped == sent.accepted
+def accounting(verdict: Verdict, sent: Accepted) -> None:
+    """Print what ``headrace verify`` found, beside what the hook says."""
+    say(f"the hook accepted {sent.accepted:,} events, Kafka acknowledged {sent.delivered:,}")
+    verify_show.show(verdict)
 
 
 def where(directory: object) -> None:
