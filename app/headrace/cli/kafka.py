@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from headrace.cli.faults import CommandError
@@ -87,7 +88,7 @@ async def lags(settings: Settings, processor: str, topic: str) -> list[Lag]:
 async def _lags(client: AIOKafkaConsumer, partitions: list[TopicPartition]) -> list[Lag]:
     committed = {tp: await client.committed(tp) for tp in partitions}
     first = await client.beginning_offsets(partitions)
-    ends = await _true_ends(client, partitions)
+    ends = await true_ends(client, partitions)
     return [
         Lag(
             partition=tp.partition,
@@ -99,9 +100,10 @@ async def _lags(client: AIOKafkaConsumer, partitions: list[TopicPartition]) -> l
     ]
 
 
-async def _true_ends(
+async def true_ends(
     client: AIOKafkaConsumer, partitions: list[TopicPartition]
 ) -> dict[TopicPartition, int]:
+    """Return where the partitions end. Moves the client's positions."""
     # The embedded broker names the end of its last batch's first record, so look behind it.
     ends: dict[TopicPartition, int] = dict(await client.end_offsets(partitions))
     for tp in partitions:
@@ -148,6 +150,20 @@ async def read_in_flight(settings: Settings, processor: str, topic: str) -> Asyn
             client.seek(tp, max(await client.committed(tp) or 0, first[tp]))
         async for record in read_on(client, await client.end_offsets(partitions)):
             yield record
+
+
+async def members(settings: Settings, processor: str) -> int | None:
+    """Count the workers in a processor's group; None where the broker does not tell."""
+    kafka = settings.need_kafka()
+    admin = AIOKafkaAdminClient(**kafka.client_kwargs(), request_timeout_ms=REQUEST_MS)
+    try:
+        await asyncio.wait_for(admin.start(), CONNECT_SECONDS)
+        answers = await admin.describe_consumer_groups([group(settings, processor)])
+        return sum(len(one[5]) for answer in answers for one in answer.groups)
+    except (KafkaError, OSError, asyncio.TimeoutError, AttributeError, IndexError):
+        return None
+    finally:
+        await admin.close()
 
 
 def total_behind(all_lags: Iterable[Lag]) -> int:

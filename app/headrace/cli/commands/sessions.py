@@ -75,11 +75,11 @@ def _query(tenant: str | None, since: timedelta | None, limit: int) -> tuple[str
     if since is not None:
         conditions.append("started_at >= now() - toIntervalSecond({seconds:UInt64})")
         parameters["seconds"] = int(since.total_seconds())
-    return (
-        f"SELECT {', '.join(COLUMNS)} FROM sessions WHERE {' AND '.join(conditions)} "
-        + "ORDER BY started_at DESC, tenant, session LIMIT {limit:UInt64}",
-        parameters,
-    )
+    query = f"""
+        SELECT {", ".join(COLUMNS)} FROM sessions WHERE {" AND ".join(conditions)}
+        ORDER BY started_at DESC, tenant, session LIMIT {{limit:UInt64}}
+    """
+    return query, parameters
 
 
 def _cells(row: dict[str, Any]) -> list[object]:

