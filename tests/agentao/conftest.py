@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,13 @@ def studio(tmp_path: Path) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
+def recorder() -> Iterator[Recorder]:
+    with closing(Recorder()) as recorder:
+        yield recorder
 
 
 @pytest.fixture(scope="session")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
     """Every scenario of the demo, played once, all at the same time."""
     recorder = Recorder()
     stop = threading.Event()
@@ -60,4 +62,5 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
 
     with ScriptedLLM() as llm:
         asyncio.run(play_all(llm, tmp_path_factory.mktemp("agents")))
-    return recorder
+    yield recorder
+    recorder.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,61 +11,17 @@ from agentao.transport import SdkTransport
 
 from headrace.cli.demo.llm_server import Reply, ScriptedLLM, ToolCall
 from headrace.cli.demo.tools import DemoTool
+from headrace.testing import InMemoryProducer
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    session: str | None
-    type: str
-    data: dict[str, Any]
-    thread: str
-    user: str | None = None
-    agent: str | None = None
-
-
-@dataclass
-class Recorder:
-    """Stands in for ``EventProducer`` where only the order and the content matter."""
-
-    told: list[Told] = field(default_factory=list)
-
-    def hook(
-        self,
-        session: str | None = None,
-        *,
-        user: str | None = None,
-        agent: str | None = None,
-        trace: str | None = None,
-    ) -> RecordingHook:
-        return RecordingHook(self.told, session, user, agent)
+class Recorder(InMemoryProducer):
+    """What a test asks of the recorded events."""
 
     def types(self, session: str | None = None) -> list[str]:
-        return [t.type for t in self.told if session is None or t.session == session]
+        return [event.type for event in self.events(session=session)]
 
     def of(self, kind: str, session: str | None = None) -> list[dict[str, Any]]:
-        return [
-            t.data
-            for t in self.told
-            if t.type == kind and (session is None or t.session == session)
-        ]
-
-
-@dataclass
-class RecordingHook:
-    told: list[Told]
-    session: str | None
-    user: str | None
-    agent: str | None
-
-    def __call__(self, event: Any) -> None:
-        self.emit(event.type.value, event.data)
-
-    def emit(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002 - the field's name
-        thread = threading.current_thread().name
-        self.told.append(Told(self.session, type, data, thread, self.user, self.agent))
-
-    def end(self, reason: str = "closed") -> None:
-        self.emit("headrace.epoch_end", {"reason": reason})
+        return [event.data for event in self.events(kind, session=session)]
 
 
 class Studio:

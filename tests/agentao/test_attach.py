@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from agentao.transport import AgentEvent, EventType, NullTransport, SdkTransport
 
 from headrace.cli.demo.llm_server import Reply, ToolCall
 from headrace.producers.agentao import attach
-from tests.agentao.recording import CallTool, Recorder, RecordingHook, Studio
+from tests.agentao.recording import CallTool, Recorder, Studio
 from tests.support import wait_until_sync
 
 
@@ -64,12 +65,14 @@ def test_detaching_restores_exactly_what_was_there(
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("same", [True, False])
 def test_nested_attachments_leave_no_trace_in_any_order(
-    studio: Studio, order: tuple[int, int]
+    studio: Studio, recorder: Recorder, order: tuple[int, int], same: bool
 ) -> None:
     agent = studio.agent()
+    other = recorder if same else Recorder()
     before = state_of(agent)
-    attachments = [attach(Recorder(), agent), attach(Recorder(), agent, confirm_timeout=1.0)]
+    attachments = [attach(producer, agent, confirm_timeout=1.0) for producer in (recorder, other)]
     for attachment in attachments:
         attachment.__enter__()
     for place in order:
@@ -101,7 +104,10 @@ def test_a_transport_without_subscribe_is_recorded(studio: Studio, recorder: Rec
 
 
 def test_everything_is_recorded_around_arun(studio: Studio, recorder: Recorder) -> None:
-    agent = studio.agent([Reply("hello there")])
+    transport = SdkTransport()
+    agent = studio.agent([Reply("hello there")], transport=transport)
+    threads: set[str] = set()
+    transport.subscribe(lambda _: threads.add(threading.current_thread().name))
 
     async def run() -> str:
         with attach(recorder, agent, session="s", user="u"):
@@ -109,7 +115,7 @@ def test_everything_is_recorded_around_arun(studio: Studio, recorder: Recorder) 
 
     assert asyncio.run(run()) == "hello there"
     assert "".join(d["chunk"] for d in recorder.of("llm_text", "s")) == "hello there"
-    threads = {t.thread for t in recorder.told if t.type == "llm_text"}
+    assert threads
     assert all(name.startswith("agentao-arun") for name in threads)
 
 
@@ -117,8 +123,10 @@ def test_eight_tools_at_once_are_recorded_in_their_session(
     studio: Studio, recorder: Recorder
 ) -> None:
     together = threading.Barrier(8)
+    threads: set[str] = set()
 
     def meet(order_id: str) -> str:
+        threads.add(threading.current_thread().name)
         together.wait(timeout=10)
         return order_id
 
@@ -127,10 +135,12 @@ def test_eight_tools_at_once_are_recorded_in_their_session(
     agent = studio.agent([Reply(tools=calls), Reply("done")], tools=tools)
     with attach(recorder, agent, session="s"):
         agent.chat("go")
-    done = [t for t in recorder.told if t.type == "tool_complete"]
-    assert [t.data["status"] for t in done] == ["ok"] * 8
-    assert len({t.thread for t in done}) == len({t.data["call_id"] for t in done}) == 8
-    assert {t.session for t in recorder.told} == {"s"}
+    done = recorder.of("tool_complete")
+    assert [d["status"] for d in done] == ["ok"] * 8
+    assert len(threads) == len({d["call_id"] for d in done}) == 8
+    events = recorder.events()
+    assert {event.session for event in events} == {"s"}
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
 
 
 @pytest.mark.parametrize("starts", ["before", "within"])
@@ -179,7 +189,7 @@ def test_a_given_session_stays(studio: Studio, recorder: Recorder) -> None:
     with attach(recorder, agent, session="mine"):
         agent._session_id = "another"
         agent.chat("hi")
-    assert {t.session for t in recorder.told} == {"mine"}
+    assert {event.session for event in recorder.events()} == {"mine"}
 
 
 def test_the_innermost_attachment_of_one_producer_records(
@@ -191,18 +201,22 @@ def test_the_innermost_attachment_of_one_producer_records(
         with attach(recorder, agent, session="s", user="inner"):
             agent.chat("two")
         agent.chat("three")
-    begun = [(t.data["user_message"], t.user) for t in recorder.told if t.type == "turn_begin"]
+    begun = [(e.data["user_message"], e.user) for e in recorder.events("turn_begin")]
     assert begun == [("one", "outer"), ("two", "inner"), ("three", "outer")]
     assert recorder.types().count("session_start") == recorder.types().count("session_end") == 1
 
 
 def test_attachments_of_different_producers_both_record(studio: Studio) -> None:
     agent = studio.agent()
-    one, other = Recorder(), Recorder()
+    with closing(Recorder()) as one, closing(Recorder()) as other:
+        _both(agent, one, other)
+
+
+def _both(agent: Any, one: Recorder, other: Recorder) -> None:
     with attach(one, agent, session="a"), attach(other, agent, session="b"):
         agent.chat("hi")
-    assert [t.type for t in one.told] == [t.type for t in other.told]
-    assert {t.session for t in one.told} == {"a"}
+    assert one.types("a") == other.types("b")
+    assert one.types("b") == other.types("a") == []
 
 
 @pytest.mark.parametrize(
@@ -221,17 +235,22 @@ def test_a_session_that_ends_in_an_error_says_so(
     assert recorder.of("session_end", "s") == [data]
 
 
-class Broken(RecordingHook):
+class BrokenHook:
+    """Worse than any of ours: it raises."""
+
     def __call__(self, event: Any) -> None:
         raise RuntimeError("the hook is broken")
 
-    def emit(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002
+    def emit(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002 - as in the protocol
+        raise RuntimeError("the hook is broken")
+
+    def end(self, reason: str = "closed") -> None:
         raise RuntimeError("the hook is broken")
 
 
-class BrokenProducer(Recorder):
-    def hook(self, session: str | None = None, **binding: Any) -> Broken:
-        return Broken(self.told, session, None, None)
+class BrokenProducer:
+    def hook(self, session: str | None = None, **binding: Any) -> BrokenHook:
+        return BrokenHook()
 
 
 def test_errors_inside_the_hook_never_reach_the_agent(studio: Studio) -> None:

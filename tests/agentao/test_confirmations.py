@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -101,8 +102,12 @@ def test_a_timeout_is_one_for_every_attachment(studio: Studio) -> None:
         tools=["issue_refund"],
         transport=SdkTransport(confirm_tool=lambda *_: release.wait(30)),
     )
-    one, other = Recorder(), Recorder()
-    with attach(one, agent, confirm_timeout=0.05), attach(other, agent):
+    with (
+        closing(Recorder()) as one,
+        closing(Recorder()) as other,
+        attach(one, agent, confirm_timeout=0.05),
+        attach(other, agent),
+    ):
         agent.chat("refund")
     release.set()
     assert outcomes(one) == outcomes(other) == ["timeout"]

@@ -19,6 +19,13 @@ def test_a_session_starts_and_ends_once(played: Recorder, scenario: Scenario) ->
 
 
 @EACH
+def test_events_are_numbered_without_a_hole(played: Recorder, scenario: Scenario) -> None:
+    events = played.events(session=scenario.session)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert len({event.epoch for event in events}) == 1
+
+
+@EACH
 def test_turns_begin_and_end_in_order(played: Recorder, scenario: Scenario) -> None:
     types = [t for t in played.types(scenario.session) if t in ("turn_begin", "turn_end")]
     assert types == ["turn_begin", "turn_end"] * len(scenario.turns)
@@ -41,9 +48,9 @@ def test_every_tool_call_is_decided_started_and_completed_in_order(
     calls = [d["call_id"] for d in played.of("permission_decision", scenario.session)]
     for call in calls:
         steps = [
-            t.type
-            for t in played.told
-            if t.session == scenario.session and t.data.get("call_id") == call
+            event.type
+            for event in played.events(session=scenario.session)
+            if event.data.get("call_id") == call
         ]
         without_output = [s for s in steps if s != "tool_output"]
         asked = ["tool_confirmation", "confirmation_resolved"] * ("tool_confirmation" in steps)
@@ -61,8 +68,16 @@ def test_every_tool_call_is_decided_started_and_completed_in_order(
 
 @EACH
 def test_events_carry_their_session_user_and_agent(played: Recorder, scenario: Scenario) -> None:
-    mine = [t for t in played.told if t.session == scenario.session]
-    assert {(t.user, t.agent) for t in mine} == {(scenario.user, scenario.agent)}
+    mine = played.events(session=scenario.session)
+    bound = {(e.user, e.agent) for e in mine if e.type != "headrace.epoch_end"}
+    assert bound == {(scenario.user, scenario.agent)}
+
+
+@EACH
+def test_turns_are_numbered_and_timed(played: Recorder, scenario: Scenario) -> None:
+    ends = played.events("turn_end", session=scenario.session)
+    assert [end.turn for end in ends] == list(range(1, len(scenario.turns) + 1))
+    assert all(end.duration_ms is not None and end.duration_ms > 0 for end in ends)
 
 
 def test_reasoning_is_recorded(played: Recorder) -> None:
@@ -70,13 +85,10 @@ def test_reasoning_is_recorded(played: Recorder) -> None:
     assert "".join(pieces).startswith("Revenue by month and orders by month.")
 
 
-def test_parallel_tools_are_recorded_from_their_own_threads(played: Recorder) -> None:
-    threads = {
-        t.thread
-        for t in played.told
-        if t.session == "where-is-my-kettle" and t.type == "tool_complete"
-    }
-    assert len(threads) == 3
+def test_parallel_tools_overlap(played: Recorder) -> None:
+    steps = [t for t in played.types("where-is-my-kettle") if t in ("tool_start", "tool_complete")]
+    assert steps[:3] == ["tool_start"] * 3
+    assert len(steps) == 6
 
 
 def test_a_failing_tool(played: Recorder) -> None:
