@@ -1,0 +1,148 @@
+"""Each example runs as it stands, and its events arrive in Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from headrace.cli.demo.llm_server import Reply, ScriptedLLM, ToolCall
+from headrace.events.envelope import Envelope, decode
+from headrace.events.settings import KafkaSettings, Settings
+from headrace.streams import topic_admin
+from tests.support import unique
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WRITE = ToolCall("write_file", {"file_path": "report.txt", "content": "old"})
+
+
+@dataclass
+class Bench:
+    """Where an example runs: Kafka, a model with a script, a directory."""
+
+    settings: Settings
+    llm: ScriptedLLM
+    directory: Path
+
+    def environ(self, *replies: Reply) -> dict[str, str]:
+        self.llm.add("example", "m", replies)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
+        return kept | {
+            "HEADRACE_KAFKA": self.settings.need_kafka().bootstrap_servers,
+            "HEADRACE_TOPIC_PREFIX": self.settings.topic_prefix,
+            "HEADRACE_TENANT": "acme",
+            "HEADRACE_SPOOL_DIR": str(self.directory / "spool"),
+            "OPENAI_API_KEY": "k",
+            "OPENAI_BASE_URL": self.llm.base_url("example"),
+            "OPENAI_MODEL": "m",
+        }
+
+    @contextmanager
+    def running(self, name: str, *args: str, replies: tuple[Reply, ...]) -> Iterator[Any]:
+        process = subprocess.Popen(
+            [sys.executable, str(EXAMPLES / name), *args],
+            cwd=self.directory,
+            env=self.environ(*replies),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def run(self, name: str, message: str, *replies: Reply, says: str = "") -> str:
+        with self.running(name, message, replies=replies) as process:
+            out, err = process.communicate(says, timeout=60)
+            assert process.returncode == 0, err
+            assert err == ""
+            text: str = out
+            return text
+
+    def events(self, ends: int = 1) -> list[Envelope]:
+        """Everything in the topic, once that many epochs have ended."""
+        return asyncio.run(asyncio.wait_for(self._read(ends), 30))
+
+    async def _read(self, ends: int) -> list[Envelope]:
+        consumer = AIOKafkaConsumer(
+            self.settings.topic("agent.events"),
+            auto_offset_reset="earliest",
+            **self.settings.need_kafka().client_kwargs(),
+        )
+        await consumer.start()
+        found: list[Envelope] = []
+        try:
+            while [event.type for event in found].count("headrace.epoch_end") < ends:
+                found.append(decode((await consumer.getone()).value))
+        finally:
+            await consumer.stop()
+        return sorted(found, key=lambda event: (event.session, event.seq))
+
+
+@pytest.fixture
+def bench(kafka: str, tmp_path: Path) -> Iterator[Bench]:
+    settings = Settings(
+        state_dir=tmp_path, kafka=KafkaSettings(kafka), topic_prefix=unique() + ".", partitions=1
+    )
+    asyncio.run(topic_admin.apply(settings))
+    with ScriptedLLM() as llm:
+        yield Bench(settings, llm, tmp_path)
+
+
+def test_drop_in(bench: Bench) -> None:
+    out = bench.run("drop_in.py", "What is a head race?", Reply("It brings water to the mill."))
+    assert out == "It brings water to the mill.\n"
+    events = bench.events()
+    assert {(e.tenant, e.session, e.user) for e in events[:-1]} == {("acme", "drop-in-1", "ada")}
+    assert "".join(e.data["chunk"] for e in events if e.type == "llm_text") in out
+
+
+@pytest.mark.parametrize(("says", "outcome"), [("y\n", "allow"), ("n\n", "reject")])
+def test_attach(bench: Bench, says: str, outcome: str) -> None:
+    replies = (Reply(tools=(WRITE,)), Reply("As you say."))
+    out = bench.run("attach.py", "Write the report.", *replies, says=says)
+    assert out.endswith("As you say.\n")
+    assert (bench.directory / "report.txt").exists() == (outcome == "allow")
+    events = bench.events()
+    assert events[0].type == "session_start"
+    assert [e.data["outcome"] for e in events if e.type == "confirmation_resolved"] == [outcome]
+
+
+def test_web(bench: Bench) -> None:
+    replies = (Reply("Hello Ada."), Reply("Hello Ben."), Reply("Still here."))
+    asked = [("s-1", "ada"), ("s-2", "ben"), ("s-1", "ada")]
+    with bench.running("web.py", "0", replies=replies) as process:
+        address = process.stdout.readline().split()[3]
+        answers = []
+        for session, user in asked:
+            body = json.dumps({"session": session, "user": user, "message": "hi"}).encode()
+            with urllib.request.urlopen(f"{address}/chat", body, timeout=30) as response:
+                answers.append(json.load(response)["reply"])
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert answers == ["Hello Ada.", "Hello Ben.", "Still here."]
+    assert err == ""
+    events = bench.events(ends=2)
+    turns = [(e.session, e.user, e.turn) for e in events if e.type == "turn_end"]
+    assert turns == [("s-1", "ada", 1), ("s-1", "ada", 2), ("s-2", "ben", 1)]
+
+
+def test_every_example_is_run() -> None:
+    tested = Path(__file__).read_text(encoding="utf-8")
+    for program in EXAMPLES.glob("*.py"):
+        assert f'"{program.name}"' in tested
+        assert program.name in (EXAMPLES / "README.md").read_text(encoding="utf-8")
