@@ -8,33 +8,39 @@ from typing import Any, Final
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.protocol.metadata import MetadataRequest
 
 from headrace.events.envelope import SEQ_MARK
 from headrace.events.settings import KafkaSettings
 from headrace.events.topics import LOCAL_CLUSTER
+from headrace.producers.encode import cut
 
 REQUEST_TIMEOUT_MS: Final = 15_000
 """A broker that needs longer is as good as away: the events wait in the spool."""
+FRAMING: Final = 2048
+"""Bytes kept free in a batch for its header, and the key and framing of a record."""
 _MAX_KEYS: Final = 10_000
 
 
 class KafkaLog:
     """One connection to a topic. Belongs to the event loop that it was connected in."""
 
-    def __init__(self, kafka: AIOKafkaProducer, topic: str, cluster_id: str) -> None:
+    def __init__(
+        self, kafka: AIOKafkaProducer, topic: str, cluster_id: str, max_batch_bytes: int
+    ) -> None:
         self._kafka = kafka
         self._topic = topic
         self.cluster_id = cluster_id
         self._partitioner = DefaultPartitioner()
         self._partitions = sorted(kafka.client.cluster.partitions_for_topic(topic) or {0})
+        self._longest = max_batch_bytes - FRAMING
         self._keys: dict[bytes, tuple[bytes, int]] = {}
 
     @classmethod
-    async def connect(cls, settings: KafkaSettings, topic: str, max_event_bytes: int) -> KafkaLog:
-        """Connect, and learn which cluster it is.
+    async def connect(cls, settings: KafkaSettings, topic: str, max_batch_bytes: int) -> KafkaLog:
+        """Connect, and learn which cluster it is. No batch is larger than ``max_batch_bytes``.
 
         Raises KafkaError or OSError where there is no broker or no such topic.
         """
@@ -42,9 +48,8 @@ class KafkaLog:
             "client_id": "headrace-producer",
             "acks": "all",
             "request_timeout_ms": REQUEST_TIMEOUT_MS,
-            # Room for the largest event and its framing: a record always fits a batch.
-            "max_batch_size": max(262_144, max_event_bytes + 65_536),
-            "max_request_size": max(4_194_304, max_event_bytes * 4),
+            "max_batch_size": max_batch_bytes,
+            "max_request_size": max_batch_bytes * 4,
         }
         kafka = AIOKafkaProducer(**kwargs)
         try:
@@ -54,11 +59,12 @@ class KafkaLog:
                 await kafka.stop()
                 kafka = AIOKafkaProducer(**kwargs, enable_idempotence=True)
                 await kafka.start()
+            await need_topic(kafka, topic)
             await kafka.partitions_for(topic)
         except BaseException:
             await kafka.stop()
             raise
-        return cls(kafka, topic, cluster_id)
+        return cls(kafka, topic, cluster_id, max_batch_bytes)
 
     async def close(self) -> None:
         try:
@@ -76,7 +82,8 @@ class KafkaLog:
         Waits while the partition's previous batch is still being sent. Raises KafkaError.
         """
         by_partition: dict[int, list[tuple[bytes, bytes]]] = {}
-        for line in lines:
+        for whole in lines:
+            line = whole if len(whole) <= self._longest else shortened(whole, self._longest)
             key, partition = self._route(line)
             by_partition.setdefault(partition, []).append((key, line))
         now = int(time.time() * 1000)
@@ -118,6 +125,32 @@ def session_of(prefix: bytes) -> bytes:
         return str(orjson.loads(prefix + b"}")["session"]).encode()
     except (ValueError, KeyError, TypeError):
         return b""
+
+
+def shortened(line: bytes, limit: int) -> bytes:
+    """Cut an event's data, under its identity: the broker takes no more. Torn lines stay whole."""
+    try:
+        event = orjson.loads(line)
+        data = orjson.dumps(event["data"])
+        room = limit - (len(line) - len(data))
+        event["data"] = orjson.loads(cut(data, max(room, 256)))
+    except (ValueError, KeyError, TypeError):
+        return line[:limit]
+    return orjson.dumps(event)
+
+
+async def need_topic(kafka: AIOKafkaProducer, topic: str) -> None:
+    """Raise UnknownTopicOrPartitionError where there is no such topic.
+
+    Asked in a way that does not create it: a broker's automatic topic would have its partitions for
+    life.
+    """
+    node = kafka.client.get_random_node()
+    request = MetadataRequest([topic], allow_auto_topic_creation=False)
+    response = await kafka.client.send(node, request)
+    for error_code, name, *_ in response.topics:
+        if name == topic and error_code == UnknownTopicOrPartitionError.errno:
+            raise UnknownTopicOrPartitionError(f"no topic {topic}: run `headrace topics apply`")
 
 
 async def cluster_id_of(kafka: AIOKafkaProducer) -> str:

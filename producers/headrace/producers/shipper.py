@@ -8,13 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-import orjson
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from headrace.events.errors import SettingsError
 from headrace.events.settings import KafkaSettings
 from headrace.events.topics import LOCAL_CLUSTER
-from headrace.producers.encode import cut
 from headrace.producers.kafka_log import KafkaLog
 from headrace.producers.sources import Chunk, Source
 from headrace.producers.warn import Warnings
@@ -23,6 +21,8 @@ LINGER: Final = 0.05
 """Seconds between two looks at sources that had nothing."""
 WINDOW: Final = 4
 """Chunks under way at once: enough to keep a broker busy, and 2 MB of memory."""
+SMALLEST_BATCH: Final = 8192
+"""Bytes below which a broker's limit is taken for a fault that passes."""
 BACKOFF_MAX: Final = 5.0
 """Seconds, at most, between two tries to reach Kafka."""
 INCARNATION_CHECK: Final = 1.0
@@ -49,7 +49,8 @@ class Shipper:
         self._topic = topic
         self._sources = sources
         self._warn = warn
-        self._max_event_bytes = max_event_bytes
+        # Room for the largest event and its framing: a record always fits a batch.
+        self._max_batch_bytes = max(262_144, max_event_bytes + 65_536)
         self.on_idle: Callable[[], None] = lambda: None
         """Called when nothing is under way: all is acknowledged, or Kafka is away."""
         self._begun: dict[int, str] = {}
@@ -64,8 +65,14 @@ class Shipper:
             log: KafkaLog | None = None
             before = self.acknowledged
             try:
-                log = await KafkaLog.connect(self._settings, self._topic, self._max_event_bytes)
+                log = await KafkaLog.connect(self._settings, self._topic, self._max_batch_bytes)
                 await self._pump(log, stop)
+            except _TOO_LARGE:
+                # The topic's limit (max.message.bytes) is below ours. A new connection is needed
+                # in any case: an idempotent producer cannot go on after a refused batch.
+                self._max_batch_bytes = max(self._max_batch_bytes // 2, SMALLEST_BATCH)
+                limit = self._max_batch_bytes
+                self._warn("size", "the broker refuses large batches: trying %d bytes", limit)
             except (KafkaError, SettingsError, OSError, asyncio.TimeoutError) as error:
                 self._warn("kafka", "headrace cannot ship to Kafka (%s): events wait", error)
             finally:
@@ -88,10 +95,10 @@ class Shipper:
                 if await log.current_cluster() != log.cluster_id:
                     return
             if not moved:
-                await self._settle(log, 0)
+                await self._settle(0)
                 self.on_idle()
                 await _wait(stop, LINGER)
-        await asyncio.wait_for(self._settle(log, 0), timeout=2)
+        await asyncio.wait_for(self._settle(0), timeout=2)
 
     async def _round(self, log: KafkaLog) -> bool:
         moved = False
@@ -104,34 +111,20 @@ class Shipper:
                 continue
             moved = True
             self._window.append((source, chunk, await log.send(chunk.lines)))
-            await self._settle(log, WINDOW)
+            await self._settle(WINDOW)
         return moved
 
-    async def _settle(self, log: KafkaLog, most: int) -> None:
+    async def _settle(self, most: int) -> None:
         """Wait until at most so many chunks are under way, and acknowledge the others."""
         while len(self._window) > most:
             source, chunk, sent = self._window[0]
             results = await asyncio.gather(*sent, return_exceptions=True)
             failures = [result for result in results if isinstance(result, BaseException)]
-            if any(isinstance(failure, _TOO_LARGE) for failure in failures):
-                await self._send_singly(log, chunk)
-            elif failures:
+            if failures:
                 raise failures[0]
             self._window.popleft()
             source.acknowledge(chunk)
             self.acknowledged += len(chunk.lines)
-
-    async def _send_singly(self, log: KafkaLog, chunk: Chunk) -> None:
-        """The broker's limit is below ours: cut what is too large for it, under its identity."""
-        self._warn("size", "the broker refuses large events: lower max_event_bytes")
-        for line in chunk.lines:
-            smaller = line
-            while True:
-                try:
-                    await asyncio.gather(*await log.send([smaller]))
-                    break
-                except _TOO_LARGE:
-                    smaller = _halve(line, len(smaller) // 2)
 
     async def _abandon(self) -> None:
         """Forget what is under way: it is read again from the checkpoint."""
@@ -142,12 +135,6 @@ class Shipper:
             await asyncio.gather(*sent, return_exceptions=True)
         for source in self._sources():
             source.rewind()
-
-
-def _halve(line: bytes, limit: int) -> bytes:
-    event = orjson.loads(line)
-    event["data"] = orjson.loads(cut(orjson.dumps(event["data"]), max(limit, 256)))
-    return orjson.dumps(event)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -1,0 +1,236 @@
+"""Brokers that come, go and forget; lanes that were left; lines that were torn."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.events.settings import KafkaSettings
+from headrace.local.kafka import EmbeddedKafka
+from headrace.producers import EventProducer
+from headrace.producers.lane import Checkpoint, Destination, Lane
+from headrace.producers.lanes import Lanes
+from headrace.producers.limits import NORMAL, Quota
+from headrace.producers.sources import LaneSource
+from headrace.producers.spool import SpoolWriter
+from tests.stack.secure_kafka import SecureKafka
+from tests.support import unique, wait_until
+
+from .log import create_topic, holes, identities
+
+TOPIC = "agent.events"
+HERE = Destination("agent.events", "here:1")
+
+
+def event(**data: Any) -> Any:
+    return SimpleNamespace(type="x", data=data)
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedKafka]:
+    """A broker of the test's own, to be stopped and started."""
+    made = EmbeddedKafka(tmp_path / "kafka")
+    (tmp_path / "kafka").mkdir()
+    await made.start()
+    await create_topic(made.address, TOPIC)
+    yield made
+    await made.stop()
+
+
+@pytest.mark.parametrize("durability", ["spool", "memory"])
+async def test_a_broker_that_was_away_gets_everything_after(
+    broker: EmbeddedKafka, tmp_path: Path, durability: str
+) -> None:
+    await broker.stop()
+    producer = EventProducer(
+        broker.address, tenant="t", spool_dir=tmp_path / "spool", durability=durability
+    )
+    hook = producer.hook(session="s")
+    for i in range(1000):
+        hook(event(i=i))
+    assert not await producer.flush(timeout=0.1)
+    assert producer.report().spooled == 1000
+    await broker.start()
+    await create_topic(broker.address, TOPIC)
+    assert await producer.flush(timeout=30)
+    report = await asyncio.to_thread(producer.close)
+    assert report.delivered == report.accepted == 1001
+    assert len(await identities(broker.address, TOPIC)) == 1001
+
+
+async def test_a_broker_that_forgot_is_sent_again_what_the_spool_keeps(
+    broker: EmbeddedKafka, tmp_path: Path
+) -> None:
+    producer = EventProducer(broker.address, tenant="t", spool_dir=tmp_path / "spool")
+    hook = producer.hook(session="s")
+    for i in range(500):
+        hook(event(i=i))
+    assert await producer.flush(timeout=30)
+    await broker.stop()
+    await broker.start()
+    await create_topic(broker.address, TOPIC)
+    hook(event(i=500))
+
+    async def all_there() -> bool:
+        return len(await identities(broker.address, TOPIC)) == 501
+
+    await wait_until(all_there)
+    report = await asyncio.to_thread(producer.close, 20)
+    assert report.delivered == report.accepted == 502
+    assert holes(await identities(broker.address, TOPIC)) == {}
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("way", ["plain", "scram", "certificate"])
+@pytest.mark.parametrize("shipper", ["process", "thread"])
+async def test_kafka_security_passes_through(
+    secure_kafka: SecureKafka, tmp_path: Path, way: str, shipper: Any
+) -> None:
+    kafka: KafkaSettings = getattr(secure_kafka, way)
+    prefix = unique() + "."
+    await create_topic(kafka, prefix + TOPIC)
+    producer = EventProducer(
+        kafka, tenant="t", spool_dir=tmp_path / "spool", topic_prefix=prefix, shipper=shipper
+    )
+    producer.hook(session="s")(event())
+    assert await producer.flush(timeout=30)
+    written = b"".join(p.read_bytes() for p in (tmp_path / "spool").rglob("*") if p.is_file())
+    assert kafka.sasl_password is None or kafka.sasl_password.encode() not in written
+    await asyncio.to_thread(producer.close)
+    assert len(await identities(kafka, prefix + TOPIC)) == 2
+
+
+# ── lanes ────────────────────────────────────────────────────────────────────
+
+
+def writer(spool_dir: Path, quota: int = 1 << 20, destination: Destination = HERE) -> SpoolWriter:
+    return SpoolWriter(spool_dir, destination, "me", Quota(quota))
+
+
+def read_all(source: LaneSource) -> list[bytes]:
+    lines: list[bytes] = []
+    while chunk := source.read():
+        lines += chunk.lines
+        source.acknowledge(chunk)
+    return lines
+
+
+def test_a_torn_last_line_is_set_aside_and_counted(tmp_path: Path) -> None:
+    spool = writer(tmp_path)
+    spool.append(b'{"a":1}\n', NORMAL)
+    os.write(spool._fd, b'{"torn')
+    source = LaneSource(spool.lane, keep=0)
+    assert read_all(source) == [b'{"a":1}']
+    assert not source.drained()  # its writer may still come back
+    spool.close()
+    assert read_all(source) == []
+    assert source.drained()
+    assert spool.lane.checkpoint().torn == 1
+    (aside,) = tmp_path.glob(".torn-*")
+    assert aside.read_bytes() == b'{"torn\n'
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.binary(max_size=600).map(lambda b: b.replace(b"\n", b"")), max_size=60),
+    st.data(),
+)
+def test_a_reader_that_is_killed_anywhere_reads_every_line_in_order(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], data: st.DataObject
+) -> None:
+    """Whatever is acknowledged and saved before the kill, the rest comes again; none is skipped."""
+    spool = writer(tmp_path_factory.mktemp("spool"), quota=1 << 15)
+    for line in lines:
+        spool.append(line + b"\n", NORMAL)
+    spool.close()
+    got: list[bytes] = []
+    for _ in range(data.draw(st.integers(0, 3))):
+        source = LaneSource(spool.lane, keep=0)
+        for _ in range(data.draw(st.integers(0, 3))):
+            chunk = source.read()
+            if chunk is None:
+                break
+            if data.draw(st.booleans()):
+                break
+            source.acknowledge(chunk)
+            got += chunk.lines
+        source.close()
+    source = LaneSource(spool.lane, keep=0)
+    got += read_all(source)
+    source.close()
+    assert got == lines
+    assert spool.lane.checkpoint().delivered == len(lines)
+
+
+def test_rewind_reads_again_from_the_last_acknowledged_point(tmp_path: Path) -> None:
+    spool = writer(tmp_path)
+    source = LaneSource(spool.lane, keep=0)
+    for n in range(3):
+        spool.append(b"%d\n" % n, NORMAL)
+        chunk = source.read()
+        assert chunk is not None
+        if n == 0:
+            source.acknowledge(chunk)
+    source.rewind()
+    assert read_all(source) == [b"1", b"2"]
+
+
+def test_delivered_segments_go_and_lanes_of_the_dead_with_them(tmp_path: Path) -> None:
+    spool = writer(tmp_path, quota=1 << 15)
+    for _ in range(50):
+        spool.append(b"x" * 300 + b"\n", NORMAL)
+    lanes = Lanes(tmp_path, HERE, "me", keep=0)
+    (source,) = lanes.sources()
+    assert isinstance(source, LaneSource)
+    read_all(source)
+    lanes.sweep()
+    assert len(spool.lane.segments()) == 1
+    spool.close()
+    lanes.sweep()
+    assert Lane.all(tmp_path) == []
+    lanes.close()
+
+
+def test_what_must_be_kept_is_kept(tmp_path: Path) -> None:
+    spool = writer(tmp_path)
+    spool.append(b"x\n", NORMAL)
+    spool.close()
+    lanes = Lanes(tmp_path, HERE, "next", keep=None)
+    (source,) = lanes.sources()
+    source.begin("headrace-local-1")
+    assert isinstance(source, LaneSource)
+    read_all(source)
+    lanes.sweep()
+    assert len(Lane.all(tmp_path)) == 1
+    source.begin("headrace-local-2")
+    assert read_all(source) == [b"x"]
+    assert spool.lane.checkpoint().delivered == 1
+    lanes.close()
+
+
+def test_a_lane_is_taken_once_and_only_for_its_destination(tmp_path: Path) -> None:
+    mine = writer(tmp_path)
+    elsewhere = writer(tmp_path, destination=Destination("agent.events", "there:1"))
+    first, second = (Lanes(tmp_path, HERE, "me", keep=0) for _ in range(2))
+    other = Lanes(tmp_path, HERE, "somebody", keep=0)
+    assert len(other.sources()) == 0  # its owner lives, and is not somebody's
+    assert len(first.sources()) == 1
+    assert len(second.sources()) == 0
+    first.close()
+    for spool in (mine, elsewhere):
+        spool.close()
+
+
+def test_a_checkpoint_that_cannot_be_read_means_from_the_start(tmp_path: Path) -> None:
+    spool = writer(tmp_path)
+    (spool.lane.path / "checkpoint.json").write_bytes(b"rubbish")
+    assert spool.lane.checkpoint() == Checkpoint()
+    spool.close()
