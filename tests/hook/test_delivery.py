@@ -207,9 +207,7 @@ class Delivery:
         hook_made.close(0)
 
     async def ship(self, place: Place, producer: str, stop: asyncio.Event) -> None:
-        await ship_lanes(
-            place.job(producer), KafkaSettings(place.kafka), stop, Warnings(), patience=60
-        )
+        await ship_lanes(place.job(producer), KafkaSettings(place.kafka), stop, Warnings())
 
     async def test_what_a_dead_process_left_is_shipped_by_the_next(
         self, place: Place, tmp_path: Path

@@ -32,7 +32,6 @@ from headrace.producers.limits import Quota
 from headrace.producers.memory import MemoryQueue
 from headrace.producers.report import Report
 from headrace.producers.shipping import (
-    PATIENCE,
     Job,
     encode_job,
     fits_a_pipe,
@@ -305,7 +304,7 @@ class EventProducer:
         return SpoolWriter(self._spool_dir, destination, self._id, self._spool_quota)
 
     async def _ship_lanes(self, stop: asyncio.Event) -> None:
-        await ship_lanes(self._job(), self._kafka, stop, self._warn, patience=PATIENCE)
+        await ship_lanes(self._job(), self._kafka, stop, self._warn)
 
     async def _ship_memory(self, stop: asyncio.Event) -> None:
         await ship_memory(self._memory, self._job(), self._kafka, stop, self._warn)

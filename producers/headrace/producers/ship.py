@@ -11,7 +11,7 @@ import asyncio
 import signal
 import sys
 
-from headrace.producers.shipping import PATIENCE, decode_job, ship_lanes
+from headrace.producers.shipping import decode_job, ship_lanes
 from headrace.producers.warn import Warnings
 
 
@@ -21,7 +21,7 @@ async def run(content: bytes) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await ship_lanes(job, kafka, stop, Warnings(), patience=PATIENCE)
+    await ship_lanes(job, kafka, stop, Warnings())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from headrace.producers.sources import MemorySource
 from headrace.producers.warn import Warnings
 
 PATIENCE: Final = 30.0
-"""Seconds without any progress, once the producer is gone, before its shipper gives up."""
+"""The patience of a producer's own shipper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,9 @@ class Job:
     max_event_bytes: int
     spool_keep: float | None
     """As for LaneSource."""
+    patience: float | None = PATIENCE
+    """Seconds without progress, once the producer is gone, before it gives up; None: it stays, for
+    what others leave, until it is told to stop."""
 
 
 def encode_job(job: Job, kafka: KafkaSettings) -> bytes:
@@ -59,19 +62,18 @@ def decode_job(content: bytes) -> tuple[Job, KafkaSettings]:
     return Job(**fields["job"]), KafkaSettings(**fields["kafka"])
 
 
-async def ship_lanes(
-    job: Job, kafka: KafkaSettings, stop: asyncio.Event, warn: Warnings, *, patience: float
-) -> None:
+async def ship_lanes(job: Job, kafka: KafkaSettings, stop: asyncio.Event, warn: Warnings) -> None:
     """Ship a producer's lanes and those that dead processes left.
 
-    Returns when ``stop`` is set; or when the producer is gone and all is delivered, or nothing has
-    moved for ``patience`` seconds.
+    Returns when ``stop`` is set; or, unless the job is to stay, when the producer is gone and all
+    is delivered or its patience is over.
     """
     lanes = Lanes(
         Path(job.spool_dir), Destination.of(job.topic, kafka), job.producer, job.spool_keep
     )
     shipper = Shipper(kafka, job.topic, lanes.sources, warn, max_event_bytes=job.max_event_bytes)
-    shipper.on_idle = _end_of_work(lanes, shipper, stop, patience)
+    if job.patience is not None:
+        shipper.on_idle = _end_of_work(lanes, shipper, stop, job.patience)
     try:
         await shipper.run(stop)
     finally:
