@@ -1,0 +1,132 @@
+"""The archive's sink: the bytes of events go to ClickHouse as they are.
+
+One HTTP request carries a batch as JSONEachRow. Nothing is decoded unless the server refuses the
+batch or a value might hold more than one row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from headrace.events.errors import Poison, Retryable
+from headrace.events.settings import ClickHouseSettings
+from headrace.sinks.base import Refused, SourceRecord
+from headrace.sinks.clickhouse_errors import classify, reason_of
+from headrace.sinks.connection import connect, database_of
+from headrace.sinks.isolate import isolate
+from headrace.sinks.lines import fault_of
+
+T = TypeVar("T")
+
+INSERT_SECONDS: Final = 120
+"""A big insert takes well under a second; a server busy with merges is given two minutes."""
+
+PING_SECONDS: Final = 5
+
+INSERT_SETTINGS: Final = {
+    # The envelope may grow, and older archives carry keys of their own.
+    "input_format_skip_unknown_fields": 1,
+    "input_format_json_read_objects_as_strings": 1,
+    # A tenant of 5 or true is a fault of its producer, not "5" or "true".
+    "input_format_json_read_numbers_as_strings": 0,
+    "input_format_json_read_bools_as_strings": 0,
+    "input_format_json_read_bools_as_numbers": 0,
+    "input_format_json_read_arrays_as_strings": 0,
+    "input_format_null_as_default": 1,
+    "input_format_allow_errors_num": 0,
+    # A backfill may span years: one part a week, however many.
+    "max_partitions_per_insert_block": 0,
+    # An identical block sent again must reach the ledger, which its first attempt may have missed.
+    "insert_deduplicate": 0,
+    "async_insert": 0,
+}
+
+
+class ClickHouseSink:
+    """Inserts batches of events into ``events_raw``. For one task at a time.
+
+    ``write`` runs the request on a thread of its own and gives up on the server after
+    ``insert_seconds``. Connects on first use and again after each failure.
+    """
+
+    def __init__(
+        self, settings: ClickHouseSettings, *, insert_seconds: int = INSERT_SECONDS
+    ) -> None:
+        self._settings = settings
+        self._table = f"{database_of(settings)}.events_raw"
+        self._insert_seconds = insert_seconds
+        self._client: Client | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="headrace-clickhouse")
+        self._pinger = ThreadPoolExecutor(1, thread_name_prefix="headrace-clickhouse-ping")
+
+    async def write(self, records: Sequence[SourceRecord], refused: Refused) -> int:
+        good = []
+        for record in records:
+            fault = fault_of(record.value)
+            if fault is None:
+                good.append(record)
+            else:
+                refused(_poison(record, fault, None))
+        return await isolate(good, self._insert, refused)
+
+    async def healthy(self) -> bool:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pinger, self._ping)
+        except RuntimeError:  # closed
+            return False
+
+    async def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._pinger.shutdown(wait=False, cancel_futures=True)
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    async def _insert(self, records: Sequence[SourceRecord]) -> None:
+        """Insert all or raise: Retryable, or Poison where the server refuses the batch's data."""
+        body = b"\n".join([record.value or b"" for record in records])
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._insert_blocking, body, records[0])
+
+    def _insert_blocking(self, body: bytes, first: SourceRecord) -> None:
+        try:
+            if self._client is None:
+                self._client = connect(self._settings, timeout=self._insert_seconds)
+            self._client.raw_insert(
+                self._table, insert_block=body, settings=dict(INSERT_SETTINGS), fmt="JSONEachRow"
+            )
+        except (ClickHouseError, OSError) as error:
+            code = getattr(error, "code", None)
+            if classify(code) is Poison:
+                raise _poison(first, reason_of(error), code) from None
+            self._forget()
+            raise Retryable(reason_of(error), code=code) from None
+
+    def _forget(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _ping(self) -> bool:
+        try:
+            client = connect(self._settings, timeout=PING_SECONDS)
+            try:
+                client.command("SELECT 1")
+                return True
+            finally:
+                client.close()
+        except (ClickHouseError, OSError):
+            return False
+
+
+def _poison(record: SourceRecord, reason: str, code: int | None) -> Poison:
+    return Poison(
+        reason, topic=record.topic, partition=record.partition, offset=record.offset, code=code
+    )

@@ -1,0 +1,55 @@
+-- Every event once it is merged; readers use the views of 0003, which hide what is not merged yet.
+-- The sorting key is the identity and then a fingerprint: the same event sent twice is one row, two
+-- different events under one identity stay two, so that `headrace verify` can name them.
+-- `data` is the exact text. JSON is parsed into typed columns once (one Tuple, one parse) and the
+-- whole of it only when a query asks for data_json: a JSON column costs 10 us an event to write.
+CREATE TABLE IF NOT EXISTS {database}.events_raw {on_cluster}
+(
+    tenant LowCardinality(String) COMMENT 'Customer that the event belongs to',
+    session String COMMENT 'Conversation, as the agent named it',
+    epoch String COMMENT '16 hex digits, one per process, producer and session',
+    seq UInt64 COMMENT 'Number within the epoch, from 1, without holes',
+    ts Float64 COMMENT 'Seconds since 1970 on the source',
+    type LowCardinality(String) COMMENT 'Kind of event',
+    data String COMMENT 'Payload: the exact JSON text' CODEC(ZSTD(1)),
+    v UInt8 COMMENT 'Version of the envelope',
+    user LowCardinality(String) COMMENT 'User that the agent works for',
+    agent LowCardinality(String) COMMENT 'Agent (or sub-agent)',
+    trace String COMMENT 'W3C traceparent',
+    turn Nullable(UInt32) COMMENT 'Turn within the session',
+    duration_ms Nullable(Float64) COMMENT 'Monotonic duration that only the source knows',
+    ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the archive wrote the row',
+    time DateTime64(6, 'UTC') MATERIALIZED fromUnixTimestamp64Micro(toInt64(round(ts * 1000000))),
+    fingerprint UInt64 MATERIALIZED cityHash64(type, ts, data),
+    hot Tuple(
+        tool LowCardinality(String),
+        call_id String,
+        status LowCardinality(String),
+        model LowCardinality(String),
+        error_class LowCardinality(String),
+        reason LowCardinality(String),
+        outcome LowCardinality(String),
+        decision LowCardinality(String),
+        finish_reason LowCardinality(String),
+        incomplete_reason LowCardinality(String),
+        duration_ms Nullable(Float64),
+        first_token_ms Nullable(Float64),
+        prompt_tokens Nullable(UInt64),
+        completion_tokens Nullable(UInt64),
+        cache_read_tokens Nullable(UInt64)
+    ) MATERIALIZED JSONExtract(data, 'Tuple(tool LowCardinality(String), call_id String, status LowCardinality(String), model LowCardinality(String), error_class LowCardinality(String), reason LowCardinality(String), outcome LowCardinality(String), decision LowCardinality(String), finish_reason LowCardinality(String), incomplete_reason LowCardinality(String), duration_ms Nullable(Float64), first_token_ms Nullable(Float64), prompt_tokens Nullable(UInt64), completion_tokens Nullable(UInt64), cache_read_tokens Nullable(UInt64))'),
+    data_json Nullable(JSON) ALIAS accurateCastOrNull(data, 'JSON'),
+    CONSTRAINT tenant_is_named CHECK tenant != '',
+    CONSTRAINT session_is_named CHECK session != '',
+    CONSTRAINT epoch_is_named CHECK epoch != '',
+    CONSTRAINT seq_starts_at_1 CHECK seq >= 1,
+    CONSTRAINT type_is_named CHECK type != '',
+    CONSTRAINT ts_is_in_seconds CHECK ts >= 0 AND ts < 4294967296,
+    CONSTRAINT data_is_an_object CHECK startsWith(data, '{'),
+    CONSTRAINT text_is_utf8 CHECK isValidUTF8(data) AND isValidUTF8(session) AND isValidUTF8(tenant)
+        AND isValidUTF8(epoch) AND isValidUTF8(type) AND isValidUTF8(user) AND isValidUTF8(agent)
+        AND isValidUTF8(trace)
+)
+ENGINE = {replacing}
+PARTITION BY toMonday(time)
+ORDER BY (tenant, session, epoch, seq, fingerprint);

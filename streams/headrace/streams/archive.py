@@ -1,0 +1,153 @@
+"""The archive: every event of agent.events becomes a row in ClickHouse.
+
+    fetches of all partitions -> gathered -> one insert -> refused ones to the dead letters
+                                                        -> acknowledged
+
+Nothing is acknowledged before it has landed or stands in the dead-letter queue. ClickHouse away:
+the gathered batch is offered again and again, the transport stops fetching when its buffers are
+full, and the worker stays in its group.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import faust
+
+from headrace.events import topics
+from headrace.events.errors import Poison, Retryable
+from headrace.events.settings import Settings
+from headrace.sinks.base import Sink
+from headrace.streams.app import BatchSchema, make_app
+from headrace.streams.backoff import Backoff
+from headrace.streams.dead_letters import DeadLetterWriter
+from headrace.streams.gather import Gathered, Gatherer
+from headrace.streams.limits import DeadLetterLimits, LimitGuard
+from headrace.streams.metrics import Metrics
+from headrace.streams.tuning import Tuning
+
+log = logging.getLogger(__name__)
+
+NAME = "archive"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveOptions:
+    """How the archive gathers, and when it gives up."""
+
+    linger: float = 0.1
+    """Seconds that a trickle waits for company: part of the latency from event to SELECT."""
+    max_records: int = 50_000
+    max_bytes: int = 24 * 1024 * 1024
+    limits: DeadLetterLimits = field(default_factory=DeadLetterLimits)
+
+
+class Archive:
+    """The processor ``archive``. See :class:`headrace.streams.processor.Processor`."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        settings: Settings,
+        sink: Sink,
+        metrics: Metrics,
+        *,
+        tuning: Tuning | None = None,
+        options: ArchiveOptions | None = None,
+    ) -> None:
+        options = options or ArchiveOptions()
+        self.app = make_app(settings, NAME, tuning or Tuning())
+        self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self.waiting_for_sink = False
+        self._sink = sink
+        self._metrics = metrics
+        self._guard = LimitGuard(options.limits)
+        self._backoff = Backoff()
+        self._gatherer = Gatherer(
+            linger=options.linger, max_records=options.max_records, max_bytes=options.max_bytes
+        )
+        self._dead_letters = DeadLetterWriter(self.app, settings.topic(topics.DEAD_LETTERS))
+        source = self.app.topic(settings.topic(topics.EVENTS), schema=BatchSchema())
+        self.app.agent(source, name=f"headrace.{NAME}", concurrency=1)(self._collect)
+        self.app.task(self._work)
+
+    async def sink_healthy(self) -> bool:
+        return await self._sink.healthy()
+
+    async def close(self) -> None:
+        await self._sink.close()
+
+    async def _collect(self, stream: faust.Stream[Any]) -> AsyncIterator[None]:
+        # Acknowledging is ours: Faust would acknowledge what this body fails on.
+        async for event in stream.noack().events():
+            self._gatherer.put(event)
+            yield
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                await self._deliver(await self._gatherer.get())
+        except Exception as error:  # whatever it is, what is in work stays unacknowledged
+            if not self.failed.done():
+                self.failed.set_result(error)
+
+    async def _deliver(self, gathered: Gathered) -> None:
+        """Write until each record has landed or is set aside, then acknowledge."""
+        poisons: dict[tuple[str, int, int], Poison] = {}
+
+        def refused(poison: Poison) -> None:
+            poisons[poison.topic, poison.partition, poison.offset] = poison
+            self._guard.refused(poison)
+
+        started = monotonic()
+        landed = await self._write(gathered, refused)
+        ends = {(e.value.topic, e.value.partition): e.value.last_offset for e in gathered.events}
+        self._guard.written(len(gathered.records), list(poisons.values()), ends)
+        if poisons:
+            await self._set_aside(gathered, poisons)
+        for event in gathered.events:
+            event.ack()
+        self._metrics.insert_seconds.observe(monotonic() - started)
+        self._metrics.rows.inc(landed)
+        self._metrics.batches.inc()
+        self._metrics.bytes.inc(gathered.size)
+
+    async def _write(self, gathered: Gathered, refused: Any) -> int:
+        while True:
+            try:
+                landed = await self._sink.write(gathered.records, refused)
+            except Retryable as error:
+                self._metrics.retries.labels("none" if error.code is None else error.code).inc()
+                if not self.waiting_for_sink:
+                    log.warning("ClickHouse did not take a batch, trying until it does: %s", error)
+                self._set_waiting(True)
+                await asyncio.sleep(self._backoff.wait())
+            else:
+                if self.waiting_for_sink:
+                    log.warning("ClickHouse takes batches again")
+                self._set_waiting(False)
+                self._backoff.reset()
+                return landed
+
+    def _set_waiting(self, waiting: bool) -> None:
+        self.waiting_for_sink = waiting
+        self._metrics.sink_up.labels(NAME).set(not waiting)
+
+    async def _set_aside(
+        self, gathered: Gathered, poisons: dict[tuple[str, int, int], Poison]
+    ) -> None:
+        letters = [
+            (record, poisons[key])
+            for record in gathered.records
+            if (key := (record.topic, record.partition, record.offset)) in poisons
+        ]
+        await self._dead_letters.write(letters)
+        for _, poison in letters:
+            self._metrics.dead_letters.labels(poison.reason[:80]).inc()
+        log.warning("%d records were dead-lettered: %s", len(letters), letters[-1][1].reason)

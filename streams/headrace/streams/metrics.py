@@ -1,0 +1,43 @@
+"""The metrics of one worker process, in a registry of their own."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from headrace.streams import metrics_defs as defs
+from headrace.streams.metrics_defs import MetricDef
+
+
+class Metrics:
+    """Made from :data:`headrace.streams.metrics_defs.METRICS`. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.rows = self._counter(defs.ROWS)
+        self.batches = self._counter(defs.BATCHES)
+        self.bytes = self._counter(defs.BYTES)
+        self.dead_letters = self._counter(defs.DEAD_LETTERS)
+        self.retries = self._counter(defs.RETRIES)
+        self.insert_seconds = Histogram(
+            defs.INSERT_SECONDS.name,
+            defs.INSERT_SECONDS.help,
+            defs.INSERT_SECONDS.labels,
+            buckets=defs.INSERT_SECONDS.buckets,
+            registry=self._registry,
+        )
+        self.lag = self._gauge(defs.LAG)
+        self.buffered = self._gauge(defs.BUFFERED)
+        self.assigned = self._gauge(defs.ASSIGNED)
+        self.sink_up = self._gauge(defs.SINK_UP)
+
+    def text(self) -> bytes:
+        """Render Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _counter(self, definition: MetricDef) -> Counter:
+        # The library puts _total back itself.
+        name = definition.name[: -len("_total")]
+        return Counter(name, definition.help, definition.labels, registry=self._registry)
+
+    def _gauge(self, definition: MetricDef) -> Gauge:
+        return Gauge(definition.name, definition.help, definition.labels, registry=self._registry)

@@ -1,0 +1,33 @@
+"""The processors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from headrace.events.settings import Settings
+from headrace.sinks.clickhouse import ClickHouseSink
+from headrace.streams import archive
+from headrace.streams.archive import Archive, ArchiveOptions
+from headrace.streams.metrics import Metrics
+from headrace.streams.processor import Processor
+from headrace.streams.tuning import Tuning
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a worker's command line may say about its processors."""
+
+    tuning: Tuning
+    archive: ArchiveOptions
+
+
+def _archive(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    sink = ClickHouseSink(settings.need_clickhouse())
+    return Archive(settings, sink, metrics, tuning=options.tuning, options=options.archive)
+
+
+FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {
+    archive.NAME: _archive,
+}

@@ -1,0 +1,118 @@
+"""Notices a consumer that has silently stopped.
+
+Faust and aiokafka have known ways to stop reading without an error. The watchdog compares what is
+committed with where the partitions end, which it asks the brokers for itself: where there is lag,
+the sink works and a partition has not moved for too long, it says so and the worker exits, for its
+supervisor to start it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from faust.types import TP
+
+from headrace.streams.metrics import Metrics
+from headrace.streams.processor import Processor
+
+log = logging.getLogger(__name__)
+
+ASK_SECONDS = 10.0
+"""The brokers' answer about end offsets; a late one is asked for again next time."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    committed: int
+    since: float
+
+
+class StallDetector:
+    """The decision alone: feed it positions, it names the partition that is stuck."""
+
+    def __init__(self, patience: float, clock: Callable[[], float] = monotonic) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._seen: dict[TP, _Seen] = {}
+
+    def check(
+        self, committed: dict[TP, int], ends: dict[TP, int], *, excused: bool
+    ) -> tuple[TP, int] | None:
+        """Return (partition, lag) of one that has lag and has not moved for the patience.
+
+        ``excused``: something else explains a standstill (the sink is away, a rebalance).
+        """
+        now = self._clock()
+        if excused:
+            self._seen.clear()
+            return None
+        stuck = None
+        for tp in [tp for tp in self._seen if tp not in ends]:
+            del self._seen[tp]
+        for tp, end in ends.items():
+            position = committed.get(tp, 0)
+            seen = self._seen.get(tp)
+            if seen is None or seen.committed != position or end <= position:
+                self._seen[tp] = _Seen(position, now)
+            elif now - seen.since >= self._patience:
+                stuck = (tp, end - position)
+        return stuck
+
+
+class Watchdog:
+    """Looks at one processor's app every ``interval`` seconds; keeps its lag metrics too."""
+
+    def __init__(
+        self, processor: Processor, metrics: Metrics, *, patience: float, interval: float
+    ) -> None:
+        self._processor = processor
+        self._metrics = metrics
+        self._interval = interval
+        self._detector = StallDetector(patience)
+
+    async def run(self) -> str:
+        """Return why the worker must restart, once it must."""
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                reason = await self._look()
+            except Exception as error:
+                log.warning("the watchdog could not look: %r", error)
+                continue
+            if reason:
+                return reason
+
+    async def _look(self) -> str | None:
+        app = self._processor.app
+        consumer: Any = app.consumer
+        name = self._processor.name
+        assigned = consumer.assignment() if joined(app) else set()
+        self._metrics.assigned.labels(name).set(len(assigned))
+        self._metrics.buffered.labels(name).set(consumer.buffered_bytes)
+        if not assigned:
+            self._detector.check({}, {}, excused=True)
+            return None
+        ends = await asyncio.wait_for(consumer.highwaters(*assigned), ASK_SECONDS)
+        committed = {tp: consumer.committed_offset(tp) for tp in assigned}
+        for tp, end in ends.items():
+            lag = max(0, end - committed[tp])
+            self._metrics.lag.labels(name, tp.topic, str(tp.partition)).set(lag)
+        excused = self._processor.waiting_for_sink or app.rebalancing
+        stuck = self._detector.check(committed, ends, excused=excused)
+        if stuck is None or not await self._processor.sink_healthy():
+            return None
+        (topic, partition), lag = stuck
+        return (
+            f"{name}: {topic}/{partition} has {lag} records to read and has not moved although "
+            "its sink works"
+        )
+
+
+def joined(app: Any) -> bool:
+    """Whether the app is in its group and has been told its partitions (maybe none)."""
+    return app._assignment is not None and not app.rebalancing  # noqa: SLF001
