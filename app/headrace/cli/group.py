@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from headrace.cli.main import INTERRUPTED, USAGE
+from headrace.cli.main import USAGE
 from headrace.cli.text import one_line
 
 COMMANDS: Final[dict[str, str]] = {
@@ -82,11 +82,11 @@ def run(args: Sequence[str] | None) -> int:
         # Their warnings would print beside our one line; a worker sets up its own logging.
         logging.getLogger(library).addHandler(logging.NullHandler())
     try:
-        result: Any = cli.main(args, prog_name="headrace", standalone_mode=False)
+        # Not cli.main(): it answers Ctrl-C and a closed pipe in its own way.
+        with cli.make_context("headrace", list(sys.argv[1:] if args is None else args)) as context:
+            result: Any = cli.invoke(context)
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
-    except click.Abort:
-        return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return USAGE

@@ -6,6 +6,7 @@ done (the line says what to do), 130 interrupted, 141 the reader of our output w
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -70,6 +71,17 @@ def missing_extra(error: ModuleNotFoundError) -> str:
         if module in modules:
             return f'this needs {module}: pip install "headrace[{extra}]"'
     raise error
+
+
+def need_local_extra() -> None:
+    """Raise ModuleNotFoundError where the embedded servers are not installed, importing none."""
+    for name in sorted(LOCAL_MODULES):
+        try:
+            found = importlib.util.find_spec(name)
+        except ValueError:  # None in sys.modules: barred from being imported
+            found = None
+        if found is None:
+            raise ModuleNotFoundError(name=name)
 
 
 def _complain(line: str) -> int:

@@ -20,10 +20,17 @@ PIPE_WIDTH: Final = 10_000
 """Columns where nobody looks: a script's grep must find whole cells."""
 
 
+class PlainConsole(Console):
+    """A console that interprets nothing, and leaves a closed pipe to :mod:`headrace.cli.main`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that interprets nothing. Made per call: tests and pipes swap the streams."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
+    return PlainConsole(
         stderr=stderr,
         markup=False,
         highlight=False,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from headrace.cli import options
+from headrace.cli.main import need_local_extra
 
 
 @options.command(
@@ -29,6 +30,7 @@ def demo(as_json: bool, keep: bool, state_dir: Path | None) -> int:
     and, unless you ask for it, no file. --json prints the totals as one object. The exit code is 1
     where the accounting does not add up.
     """
+    need_local_extra()
     from headrace.cli.demo.run import run  # noqa: PLC0415 - agentao is slow to import
 
     return run(as_json=as_json, keep=keep, state_dir=state_dir)

@@ -44,7 +44,13 @@ class Since(click.ParamType):
 )
 @options.tenant
 @click.option("--since", type=Since(), help="Started within, as 30s, 15m, 2h, 7d.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=20,
+    show_default=True,
+    help="How many.",
+)
 @options.as_json
 @options.state_dir
 def sessions(

@@ -21,9 +21,9 @@ def topics() -> None:
 @options.state_dir
 def apply(as_json: bool, state_dir: Path | None) -> None:
     """Create what is missing and set what differs. Partitions are fixed for a topic's life."""
-    from headrace.streams import topic_admin  # noqa: PLC0415 - aiokafka is slow to import
+    from headrace.streams.topic_admin import apply as apply_topics  # noqa: PLC0415 - aiokafka is slow
 
-    changes = [str(change) for change in asyncio.run(topic_admin.apply(options.load(state_dir)))]
+    changes = [str(change) for change in asyncio.run(apply_topics(options.load(state_dir)))]
     _print(changes, as_json, done=True)
 
 
@@ -32,9 +32,9 @@ def apply(as_json: bool, state_dir: Path | None) -> None:
 @options.state_dir
 def diff(as_json: bool, state_dir: Path | None) -> int:
     """Show what differs from the settings. Exit code 1 when something does."""
-    from headrace.streams import topic_admin  # noqa: PLC0415 - aiokafka is slow to import
+    from headrace.streams.topic_admin import diff as diff_topics  # noqa: PLC0415 - aiokafka is slow
 
-    changes = [str(change) for change in asyncio.run(topic_admin.diff(options.load(state_dir)))]
+    changes = [str(change) for change in asyncio.run(diff_topics(options.load(state_dir)))]
     _print(changes, as_json, done=False)
     return 1 if changes else 0
 

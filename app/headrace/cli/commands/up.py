@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headrace.cli import options
+from headrace.cli.main import need_local_extra
 from headrace.console.page import render
 
 
@@ -16,6 +17,7 @@ def up(state_dir: Path | None) -> int:
     Writes stack.json in the state directory once all is ready: there every other command, and
     your agents, find the addresses.
     """
+    need_local_extra()
     from headrace.local.stack import run  # noqa: PLC0415 - not needed for help
 
     return run(options.load(state_dir), page=render)

@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 from headrace.cli.verify import ranges
 from headrace.cli.verify.ranges import Ranges
 
-OPEN_SECONDS: Final = 3_600.0
-"""An epoch without its end marker that was heard of within this is open, not cut off."""
+OPEN_SECONDS: Final = 7_200.0
+"""An epoch without its end marker that was heard of within this is open, not cut off. The hook
+itself ends an epoch that was idle for an hour."""
 
 
 class EpochId(NamedTuple):

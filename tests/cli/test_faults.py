@@ -1,0 +1,119 @@
+"""What is expected to go wrong: one line that says what to do, never a traceback."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+
+from headrace.local.ports import free_port
+from tests.cli.conftest import Cli, Stack, command_line, insert, line, process
+from tests.support import unique
+
+NEEDS_CLICKHOUSE = (
+    ("sql", "SELECT 1"),
+    ("sessions",),
+    ("replay", "s-1"),
+    ("schema", "apply"),
+    ("schema", "status"),
+)
+NEEDS_KAFKA = (("topics", "apply"), ("topics", "diff"), ("tail",), ("verify",))
+
+
+def one_line(err: str) -> str:
+    assert err.count("\n") == 1, err
+    assert err.startswith("headrace: ")
+    return err
+
+
+@pytest.mark.parametrize("command", [*NEEDS_CLICKHOUSE, *NEEDS_KAFKA, ("status",)])
+def test_without_settings_it_says_which_and_how(command: tuple[str, ...], cli: Cli) -> None:
+    ran = cli(*command)
+    assert ran.code == 2
+    line = one_line(ran.err)
+    assert "HEADRACE_CLICKHOUSE_URL" in line or "HEADRACE_KAFKA" in line
+    assert "headrace up" in line
+
+
+@pytest.mark.parametrize("command", NEEDS_CLICKHOUSE)
+def test_clickhouse_away(
+    command: tuple[str, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("HEADRACE_CLICKHOUSE_URL", f"http://u:secret-pw@127.0.0.1:{port}/headrace")
+    ran = cli(*command)
+    assert ran.code == 2
+    assert f"127.0.0.1:{port}" in one_line(ran.err) or "ClickHouse is away" in ran.err
+    assert "secret-pw" not in ran.err
+
+
+@pytest.mark.parametrize("command", NEEDS_KAFKA)
+def test_kafka_away(command: tuple[str, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("HEADRACE_KAFKA", f"127.0.0.1:{port}")
+    monkeypatch.setenv("HEADRACE_CLICKHOUSE_URL", f"http://127.0.0.1:{port}/headrace")
+    ran = cli(*command)
+    assert ran.code == 2
+    assert f"127.0.0.1:{port}" in one_line(ran.err)
+
+
+def test_an_unknown_setting_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_KAFKAA", "x")
+    assert "HEADRACE_KAFKAA" in one_line(cli("status").err)
+
+
+def test_a_wrong_password_is_told(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = stack.settings.need_clickhouse().url.rpartition("@")[2]
+    monkeypatch.setenv("HEADRACE_CLICKHOUSE_URL", f"http://reader:wrong@{address}")
+    ran = cli("sql", "SELECT 1")
+    assert ran.code == 2
+    assert "refuses the user or password" in one_line(ran.err)
+
+
+def test_a_closed_pipe_is_silent(stack: Stack) -> None:
+    args = ["sql", "SELECT number FROM numbers(3000000)", "--format", "TSV"]
+    args += ["--state-dir", str(stack.settings.state_dir)]
+    with subprocess.Popen(
+        command_line(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline() == b"0\n"
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait(timeout=60) == 141
+
+
+def test_a_closed_pipe_in_the_middle_of_a_replay_is_silent(stack: Stack) -> None:
+    tenant = unique()
+    insert(stack, [line(tenant, "long", n, "x", {"n": "y" * 200}) for n in range(1, 2_001)])
+    args = ["replay", "long", "--tenant", tenant, "--state-dir", str(stack.settings.state_dir)]
+    with subprocess.Popen(
+        command_line(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait(timeout=60) == 141
+
+
+def test_ctrl_c_ends_clean(stack: Stack) -> None:
+    args = ["tail", "--state-dir", str(stack.settings.state_dir)]
+    with subprocess.Popen(
+        command_line(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        # Wherever it is by then: starting, connecting or following.
+        try:
+            child.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+        assert (child.returncode, out, err) == (130, b"", b"")
+
+
+def test_no_colour_where_nobody_looks(stack: Stack) -> None:
+    ran = process("status", "--state-dir", str(stack.settings.state_dir))
+    assert "\x1b" not in ran.stdout

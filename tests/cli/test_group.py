@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from headrace.cli import commands
+from headrace.cli.group import COMMANDS, cli
+from headrace.cli.options import Command
+from tests.cli.conftest import Cli, process
+
+HEAVY = ("aiokafka", "faust", "clickhouse_connect", "httpx", "agentao", "chdb", "rich")
+
+
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """Leaf commands by their path."""
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {sub}", one) for sub, one in command.commands.items())
+        else:
+            yield name, command
+
+
+def test_the_table_has_every_command_there_is() -> None:
+    assert {module.name for module in pkgutil.iter_modules(commands.__path__)} == set(COMMANDS)
+
+
+def test_help_of_the_group_is_that_of_the_commands() -> None:
+    shown = process("--help").stdout
+    for name in COMMANDS:
+        assert f"\n  {name} " in shown
+
+
+@pytest.mark.parametrize("path", [path for path, _ in every_command()])
+def test_every_command_has_help_with_examples(path: str, cli: Cli) -> None:
+    ran = cli(*path.split(), "--help")
+    assert ran.code == 0
+    assert f"headrace {path}" in ran.out.partition("Examples:")[2]
+    command = dict(every_command())[path]
+    assert isinstance(command, Command)
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom headrace.cli.main import run\nrun(['--help'])\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("module", "args", "advice"),
+    [
+        ("click", ["--help"], 'pip install "headrace[pipeline]"'),
+        ("clickhouse_connect", ["sql", "SELECT 1"], 'pip install "headrace[pipeline]"'),
+        ("chdb", ["up"], 'pip install "headrace[local]"'),
+        ("agentao", ["demo"], 'pip install "headrace[demo]"'),
+    ],
+)
+def test_a_missing_extra_is_one_line(module: str, args: list[str], advice: str) -> None:
+    # None in sys.modules is how Python spells a module that cannot be imported.
+    code = (
+        f"import sys\nsys.modules[{module!r}] = None\n"
+        f"from headrace.cli.main import run\nsys.exit(run({args!r}))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines() == [f"headrace: this needs {module}: {advice}"]
+
+
+def test_modules_are_imported_by_their_commands_name() -> None:
+    for name in COMMANDS:
+        module = importlib.import_module(f"headrace.cli.commands.{name}")
+        assert getattr(module, name).name == name
+
+
+def test_an_unknown_command_is_one_line(cli: Cli) -> None:
+    ran = cli("bogus")
+    assert ran.code == 2
+    assert ran.err == "headrace: no such command 'bogus' (see `headrace --help`)\n"
+
+
+def test_a_wrong_option_is_one_line_that_names_the_help(cli: Cli) -> None:
+    ran = cli("sessions", "--since", "yesterday")
+    assert ran.code == 2
+    assert ran.err == (
+        "headrace sessions: Invalid value for '--since': 'yesterday' is not a span such as 30s, "
+        "15m, 2h or 7d (see `headrace sessions --help`)\n"
+    )
+
+
+def test_without_arguments_it_prints_help(cli: Cli) -> None:
+    assert "Commands:" in cli().err
