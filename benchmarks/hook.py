@@ -6,6 +6,8 @@ Side by side in one run, in turns, each contender in a process of its own, over 
 events of real agents: the seed's ``EventArchiver`` (json.dumps, write, flush), the stdlib's
 ``QueueHandler``, OpenTelemetry's ``BatchSpanProcessor``, the Langfuse SDK, and headrace's hook with
 its spool and with memory; the last two with a broker that takes everything and with none at all.
+``spool_thread`` ships from a thread of the agent's process instead of a process beside it: why
+headrace does not.
 
 Every call is timed by itself (``perf_counter_ns``; the cost of timing, about 0.1 us, is in every
 figure). ``flat out`` calls without a pause; ``paced`` at 2,000 events a second, which is what the
@@ -41,6 +43,7 @@ CONTENDERS = (
     "langfuse",
     "spool",
     "spool_down",
+    "spool_thread",
     "memory",
     "memory_down",
 )
@@ -168,11 +171,11 @@ def langfuse(_folder: Path, _kafka: str) -> Iterator[Call]:
 
 
 @contextlib.contextmanager
-def headrace(folder: Path, kafka: str, durability: str) -> Iterator[Call]:
+def headrace(folder: Path, kafka: str, durability: str, shipper: Any) -> Iterator[Call]:
     from headrace.producers import EventProducer
 
     producer = EventProducer(
-        kafka, tenant="acme", spool_dir=folder / "spool", durability=durability,
+        kafka, tenant="acme", spool_dir=folder / "spool", durability=durability, shipper=shipper,
         spool_max_bytes=4 << 30, memory_max_bytes=1 << 30,
     )  # fmt: skip
     yield producer.hook(session="s-1", user="u-1")
@@ -188,8 +191,9 @@ def contender(name: str, folder: Path, kafka: str) -> contextlib.AbstractContext
     }
     if name in plain:
         return plain[name](folder, kafka)
-    durability, _, down = name.partition("_")
-    return headrace(folder, NOBODY if down else kafka, durability)
+    durability, _, way = name.partition("_")
+    shipper = "thread" if way == "thread" else None
+    return headrace(folder, NOBODY if way == "down" else kafka, durability, shipper)
 
 
 # ── one contender, in a process of its own ───────────────────────────────────

@@ -208,8 +208,9 @@ def test_a_slow_disk_is_left_for_a_while(
     producer = make()
     hook = producer.hook(session="s")
     hook(chunk())
-    times = iter([0.0, 0.06])
-    monkeypatch.setattr(producer._journal, "_monotonic", lambda: next(times, 1.0))
+    now = producer._journal._clock()
+    times = iter([now, now + 0.06])
+    monkeypatch.setattr(producer._journal, "_clock", lambda: next(times, now + 0.06))
     hook(chunk())
     hook(chunk())
     assert producer._journal.slow_writes == 1

@@ -88,11 +88,11 @@ class Journal:
 
     def put(self, binding: Binding, kind: Kind, body: bytes) -> None:
         """Number and store one event whose ``data`` is encoded in ``body``."""
-        now = self._clock()
         if not self._lock.acquire(False) and not self._lock.acquire(True, PATIENCE):
-            self._leave(binding, kind, body, now)
+            self._leave(binding, kind, body, self._clock())
             return
         try:
+            now = self._clock()
             if self._late:
                 self._take_late()
             if now >= self._check_at:
@@ -128,7 +128,7 @@ class Journal:
                     b"}\n",
                 )
             )
-            refusal = self._store(line, kind.rank)
+            refusal = self._store(line, kind.rank, now)
             stored = True
         finally:
             if not stored:  # a signal's exception, say: the number must not go missing
@@ -158,16 +158,15 @@ class Journal:
             return b""
         return b',"duration_ms":%.3f' % ((self._monotonic() - started) * 1000)
 
-    def _store(self, line: bytes, rank: int) -> str | None:
+    def _store(self, line: bytes, rank: int, now: float) -> str | None:
         spool = self._spool
         if spool is not None:
-            started = self._monotonic()
             try:
                 refusal = spool.append(line, rank)
             except OSError as error:
                 self._give_up_spool(f"cannot be written ({error.strerror})")
             else:
-                if self._monotonic() - started > SLOW:
+                if self._clock() - now > SLOW:
                     self.slow_writes += 1
                     self._give_up_spool("is slow")
                 return refusal
