@@ -19,7 +19,7 @@ from headrace.local.clickhouse.server import Server
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 STOP_S = 20.0
-"""Longest wait for running requests at a stop: an INSERT of a worker takes far less."""
+"""Longest wait for running writes at a stop: an INSERT of a worker takes far less."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,7 +52,7 @@ async def _serve(options: argparse.Namespace) -> None:
         access_log=None,
         auto_decompress=False,
         handler_cancellation=True,
-        shutdown_timeout=STOP_S,
+        shutdown_timeout=1.0,  # what still runs then is a read, and is cancelled
     )
     await runner.setup()
     try:
@@ -67,6 +67,8 @@ async def _serve(options: argparse.Namespace) -> None:
         sys.stdout.write(json.dumps({"port": server.port}) + "\n")
         sys.stdout.flush()
         await stop.wait()
+        await site.stop()
+        await server.drain(STOP_S)
     finally:
         await runner.cleanup()
         await asyncio.to_thread(pool.close)

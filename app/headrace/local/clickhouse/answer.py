@@ -99,9 +99,7 @@ class Answering:
 
     def failed(self, error: ClickHouseError) -> web.Response:
         """Make the response of an error."""
-        text = str(error)
-        if "(version " not in text:
-            text = f"{text} (version {self._version})"
+        text = f"{error} (version {self._version})"
         headers = self._headers(formats.DEFAULT)
         headers.pop("Content-Encoding", None)
         headers["X-ClickHouse-Exception-Code"] = str(error.code)

@@ -23,9 +23,7 @@ async def pieces(asked: web.Request) -> AsyncIterator[bytes]:
         try:
             data = await asyncio.wait_for(asked.content.readany(), SILENCE_S)
         except (TimeoutError, asyncio.TimeoutError):
-            raise ClickHouseError(
-                209, f"No data for {SILENCE_S:.0f} s", "SOCKET_TIMEOUT", status=408
-            ) from None
+            raise ClickHouseError(209, f"No data for {SILENCE_S:.0f} s", "SOCKET_TIMEOUT") from None
         if not data:
             break
         for at in range(0, len(data), _PIECE):

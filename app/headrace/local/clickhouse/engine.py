@@ -32,7 +32,8 @@ class Engine:
         self._lock = _lock(data_dir)
         self._path = data_dir.resolve() / "data"
         config = rights.write_config(data_dir.resolve() / "config", self._path, memory=memory)
-        self._options = {"config-file": str(config)}
+        # clickhouse-local takes a bare expression for a query; a server does not.
+        self._options = {"config-file": str(config), "implicit_select": "0"}
         self._keep = self._connect({})  # the engine lives as long as its last connection
         self._keep.query(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic")
         self.version = self.value("SELECT version()")

@@ -6,26 +6,29 @@ import re
 from typing import Final
 
 _BAD_REQUEST: Final = frozenset(
-    {6, 25, 26, 27, 28, 32, 36, 38, 41, 43, 44, 53, 62, 70, 72, 117, 130, 131, 168, 182, 184}
-    | {190, 253, 372, 373, 374, 376, 407, 441, 451, 456, 457, 467, 675, 676, 677}
+    {6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223, 321, 376, 427}
+    | {441, 675, 676}
 )
-_NOT_FOUND: Final = frozenset({46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 139, 336})
+_NOT_FOUND: Final = frozenset({46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511})
 _STATUS: Final = {
-    82: 500,
-    48: 501,
-    76: 503,
-    159: 408,
-    194: 401,
-    202: 503,
-    209: 503,
-    439: 503,
-    164: 403,
-    381: 411,
-    497: 403,
-    516: 403,
-    241: 507,
+    48: 501,  # NOT_IMPLEMENTED
+    76: 503,  # CANNOT_OPEN_FILE
+    159: 408,  # TIMEOUT_EXCEEDED
+    192: 403,  # UNKNOWN_USER
+    193: 403,  # WRONG_PASSWORD
+    194: 401,  # REQUIRED_PASSWORD
+    209: 503,  # SOCKET_TIMEOUT
+    229: 413,  # QUERY_IS_TOO_LARGE
+    381: 411,  # HTTP_LENGTH_REQUIRED
+    439: 503,  # CANNOT_SCHEDULE_TASK
+    497: 403,  # ACCESS_DENIED
+    512: 403,  # SET_NON_GRANTED_ROLE
+    516: 403,  # AUTHENTICATION_FAILED
+    779: 415,  # UNSUPPORTED_MEDIA_TYPE
 }
 _CODE = re.compile(r"Code: (\d+)\.")
+_TWICE = re.compile(r"Code: (\d+)\. DB::\w+: (?=Code: \1\. DB::)")
+_VERSION = re.compile(r" \(version [0-9.]+(?: \([^)]*\))?\)(?:\. \([A-Z0-9_]+\))?")
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)")
 
 
@@ -45,6 +48,9 @@ class EngineError(ClickHouseError):
     def __init__(self, text: str) -> None:
         at = text.find("Code: ")
         text = text[at:] if at > 0 else text
+        text = _VERSION.sub("", text)
+        while _TWICE.match(text):
+            text = _TWICE.sub("", text)
         match = _CODE.search(text)
         code = int(match.group(1)) if match else 1002
         if match is None:

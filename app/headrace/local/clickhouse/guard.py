@@ -3,7 +3,8 @@
 Three walls, each enough for most attacks: the engine's own rights (:mod:`.rights`), its own parser
 (``classify_query`` tells reads from writes), and the tokens of the statement, for what the rights
 do not cover (INTO OUTFILE, FROM INFILE, Python objects, executables, dictionaries, the scalar
-``file``). Table functions are an allow-list: what the engine knows and is not on it is refused.
+``file``, the ``ai…`` functions that call out).
+Table functions are an allow-list: what the engine knows and is not on it is refused.
 """
 
 from __future__ import annotations
@@ -34,16 +35,18 @@ _FORBIDDEN_OBJECTS: Final = frozenset(
     | {"RESOURCE", "MASKING", "HANDLER"}
 )
 _READER_CONTROL: Final = ("SET", "USE")
-_WRITER_CONTROL: Final = ("SET", "USE", "KILL", "SYSTEM")
+_WRITER_CONTROL: Final = ("SET", "USE", "KILL")
+_WRITER_SYSTEM: Final = ("REFRESH", "WAIT", "START", "STOP", "CANCEL")
 
 
 class Guard:
     """Judges statements. Immutable, so safe from any thread."""
 
-    def __init__(self, known_table_functions: Iterable[str]) -> None:
-        """Take the names of ``system.table_functions``."""
-        known = {name.lower() for name in known_table_functions}
-        self._forbidden = (known - TABLE_FUNCTIONS) | FUNCTIONS
+    def __init__(self, table_functions: Iterable[str], functions: Iterable[str]) -> None:
+        """Take the names of ``system.table_functions`` and of ``system.functions``."""
+        known = {name.lower() for name in table_functions}
+        models = {name.lower() for name in functions if name.lower().startswith("ai")}
+        self._forbidden = (known - TABLE_FUNCTIONS) | FUNCTIONS | models
 
     def check(self, found: list[Token]) -> None:
         """Refuse what nobody may do. ``found``: the tokens of one statement, without its data.
@@ -87,7 +90,7 @@ def check_reader(kind: str, found: list[Token]) -> None:
 
     Raises :class:`ClickHouseError` (164).
     """
-    if kind == "READ_ONLY" or (kind == "CONTROL" and found and found[0].is_word(*_READER_CONTROL)):
+    if kind == "READ_ONLY" or (kind == "CONTROL" and found[0].is_word(*_READER_CONTROL)):
         return
     raise readonly("reader: Cannot execute query in readonly mode.")
 
@@ -96,7 +99,11 @@ def check_writer(kind: str, found: list[Token]) -> None:
     """Refuse what has no place in a store of events (users, transactions, backups)."""
     if kind in ("READ_ONLY", "MUTATING"):
         return
-    if kind == "CONTROL" and found and found[0].is_word(*_WRITER_CONTROL):
+    if kind == "CONTROL" and found[0].is_word(*_WRITER_CONTROL):
+        return
+    if kind == "CONTROL" and found[0].is_word("CREATE") and _has(found[1:4], "TEMPORARY"):
+        return
+    if found[0].is_word("SYSTEM") and found[1:] and found[1].is_word(*_WRITER_SYSTEM):
         return
     raise refused("this statement is not available here")
 

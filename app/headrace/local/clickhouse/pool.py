@@ -28,6 +28,8 @@ class Limits:
     reads: int = 8
     """Reads at once; further ones wait. Writes never wait for reads."""
     writes: int = 2
+    checks: int = 2
+    """Reads of the writer at once: workers look at what is there, readers do not starve them."""
     wait_s: float = 30.0
     """Longest wait for a place: a person waits that long, and a worker tries again later."""
     read_time_s: int = 60
@@ -36,23 +38,29 @@ class Limits:
     """``max_memory_usage`` of the same, in bytes."""
 
 
+class _Lane:
+    """Places, and a thread for each."""
+
+    def __init__(self, size: int, name: str) -> None:
+        self.places = asyncio.Semaphore(size)
+        self.threads = ThreadPoolExecutor(size, name)
+
+
 class Pool:
     """Lends connections. Every method is for the event loop's thread; none of them blocks it."""
 
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self.engine: Final = engine
         self.limits: Final = limits
-        self.guard: Final = Guard(engine.column("SELECT name FROM system.table_functions"))
+        self.guard: Final = Guard(
+            engine.column("SELECT name FROM system.table_functions"),
+            engine.column("SELECT name FROM system.functions"),
+        )
         self._sessions = Sessions()
         self._tags = itertools.count(1)
-        self._places = {
-            True: asyncio.Semaphore(limits.writes),
-            False: asyncio.Semaphore(limits.reads),
-        }
-        self._threads = {
-            True: ThreadPoolExecutor(limits.writes, "write"),
-            False: ThreadPoolExecutor(limits.reads, "read"),
-        }
+        self._reads = _Lane(limits.reads, "read")
+        self._writes = _Lane(limits.writes, "write")
+        self._checks = _Lane(limits.checks, "check")
         self._control = ThreadPoolExecutor(1, "control")
         self._killer = engine.connect({})
 
@@ -62,18 +70,20 @@ class Pool:
 
         Raises :class:`ClickHouseError`: 202 where no place came free in time, or the engine's own.
         """
-        places = self._places[writes]
+        lane = self._writes if writes else self._checks
+        if query.user != "writer":
+            lane = self._reads
         try:
-            await asyncio.wait_for(places.acquire(), self.limits.wait_s)
+            await asyncio.wait_for(lane.places.acquire(), self.limits.wait_s)
         except (TimeoutError, asyncio.TimeoutError):
             raise ClickHouseError(
                 202, "Too many simultaneous queries", "TOO_MANY_SIMULTANEOUS_QUERIES"
             ) from None
         try:
-            async with self._connection(query, self._threads[writes]) as lease:
+            async with self._connection(query, lane.threads) as lease:
                 yield lease
         finally:
-            places.release()
+            lane.places.release()
 
     @asynccontextmanager
     async def _connection(self, query: Query, threads: ThreadPoolExecutor) -> AsyncIterator[Lease]:
@@ -118,8 +128,9 @@ class Pool:
 
     def close(self) -> None:
         """Wait for what runs, then close the engine. Blocks."""
-        for threads in (*self._threads.values(), self._control):
-            threads.shutdown()
+        for lane in (self._reads, self._writes, self._checks):
+            lane.threads.shutdown()
+        self._control.shutdown()
         for connection in (*self._sessions.close(), self._killer):
             connection.close()
         self.engine.close()

@@ -52,6 +52,7 @@ _USERS: Final = """<clickhouse>
   <profiles><default>
     <constraints>
       <max_memory_usage><min>1</min><max>{memory}</max></max_memory_usage>
+      <max_execution_time><min>1</min><max>3600</max></max_execution_time>
     </constraints>
   </default></profiles>
   <quotas><default/></quotas>
@@ -81,6 +82,7 @@ def write_config(directory: Path, data: Path, *, memory: int) -> Path:
         "GRANT SELECT, SHOW ON information_schema.*",
         "GRANT CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
         "GRANT KILL QUERY ON *.*",
+        "GRANT SYSTEM VIEWS, SYSTEM MERGES ON headrace.*",
         *(f"GRANT TABLE ENGINE ON {engine}" for engine in TABLE_ENGINES),
     ]
     lines = "\n".join(f"      <query>{escape(grant)}</query>" for grant in grants)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
@@ -17,10 +20,11 @@ from headrace.local.clickhouse.pool import Pool
 from headrace.local.clickhouse.request import read as read_query
 from headrace.local.clickhouse.statement import Statement
 
-QUERY_LIMIT: Final = 16 << 20
-"""Bytes of a statement that is not an INSERT with data."""
+QUERY_LIMIT: Final = 1 << 20
+"""Bytes of a statement that is not an INSERT with data (ClickHouse: ``max_query_size``)."""
 INSERT_PIECE: Final = 8 << 20
 """Bytes of an INSERT's data that are gathered before a place among the writes is asked for."""
+_log = logging.getLogger(__name__)
 _QUERY: Final = "headrace_query"
 
 
@@ -32,6 +36,9 @@ class Server:
         self._credentials = credentials
         self.port = 0
         """Set once the socket is bound: the Host header is checked against it."""
+        self._writes: set[int] = set()
+        self._no_writes = asyncio.Event()
+        self._stopping = False
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._errors], client_max_size=QUERY_LIMIT)
@@ -41,15 +48,46 @@ class Server:
         app.router.add_post("/", self._root)
         return app
 
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more requests, and wait for the writes that run, but not for ever.
+
+        aiohttp's own shutdown drops the rest of a body that is on its way.
+        """
+        self._stopping = True
+        self._settle()
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._no_writes.wait(), timeout_s)
+
+    def _settle(self, asked: web.Request | None = None) -> None:
+        """Forget a request that has ended or is no write."""
+        if asked is not None:
+            self._writes.discard(id(asked))
+        if self._stopping and not self._writes:
+            self._no_writes.set()
+
+    def _admit(self, asked: web.Request) -> None:
+        auth.check_origin(asked.headers, self.port)
+        if self._stopping:
+            raise ClickHouseError(210, "The server stops", "NETWORK_ERROR", status=503)
+        self._writes.add(id(asked))  # until it is known to be no write
+
     @web.middleware
     async def _errors(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         try:
-            auth.check_origin(request.headers, self.port)
+            self._admit(request)
             return await handler(request)
         except ClickHouseError as error:
             return self._answering(request).failed(error)
+        except (web.HTTPException, OSError):
+            raise
+        except Exception:
+            _log.exception("a request failed in a way that nobody foresaw")
+            error = ClickHouseError(49, "Internal error: see the server's log", "LOGICAL_ERROR")
+            return self._answering(request).failed(error)
+        finally:
+            self._settle(request)
 
     async def _root(self, asked: web.Request) -> web.StreamResponse:
         if asked.method == "GET" and not asked.query:
@@ -61,6 +99,8 @@ class Server:
         text = params.get("query", "").encode("utf-8", "surrogateescape")
         data = body.pieces(asked) if not form else body.nothing()
         parsed, text = await _parse(text, data)
+        if not parsed.writes:
+            self._settle(asked)
         answering = self._answering(asked)
         async with self._pool.lease(query, writes=parsed.writes) as lease:
             await lease.judge(parsed)
@@ -95,16 +135,14 @@ async def _parse(text: bytes, data: AsyncIterator[bytes]) -> tuple[Statement, by
         if len(gathered) >= INSERT_PIECE:
             break
     text = bytes(gathered)
-    parsed = statement.parse(text)
-    if parsed.is_insert:
-        return parsed, text
-    async for piece in data:
-        text += piece
-        if len(text) > QUERY_LIMIT:
-            raise ClickHouseError(
-                307, f"The query is longer than {QUERY_LIMIT} bytes", "TOO_MANY_BYTES", status=413
-            )
-    return statement.parse(text), text
+    insert = statement.parse_insert(text)
+    if insert is not None:
+        return insert, text
+    if len(text) > QUERY_LIMIT:
+        raise ClickHouseError(
+            229, f"The query is longer than {QUERY_LIMIT} bytes", "QUERY_IS_TOO_LARGE"
+        )
+    return await asyncio.to_thread(statement.parse, text), text
 
 
 async def _insert(
