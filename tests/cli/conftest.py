@@ -64,7 +64,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         wait_until_sync(
             lambda: up.poll() is not None or (directory / "stack.json").exists(), timeout=90
         )
-        assert up.poll() is None, up.stderr.read() if up.stderr else ""
+        assert up.poll() is None, up.communicate()
         settings_of_stack = load({}, state_dir=directory)
         passwords = StateDir(directory).credentials()
         address = settings_of_stack.need_clickhouse().url.rpartition("@")[2]

@@ -76,3 +76,7 @@ def test_json_is_printable_ascii_and_exact(value: object) -> None:
     assert encoded.isascii()
     assert encoded.isprintable()
     assert json.loads(encoded) == value
+
+
+def test_json_has_no_word_for_the_infinite() -> None:
+    assert json.loads(safe_json({"a": [float("inf"), 1.5]})) == {"a": ["inf", 1.5]}

@@ -8,6 +8,7 @@ nothing of theirs is ever parsed as rich markup (see :mod:`headrace.cli.output`)
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from functools import lru_cache
 from typing import Any, Final
@@ -72,7 +73,22 @@ def one_line(text: str) -> str:
 
 
 def safe_json(value: Any) -> str:
-    """Encode as one line of JSON in printable ASCII: safe on a terminal, exact for a script."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=str).replace(
-        "\x7f", "\\u007f"
-    )
+    """Encode as one line of JSON in printable ASCII: safe on a terminal, exact for a script.
+
+    What JSON has no word for (an infinite number, as 1e400 is read) becomes a string.
+    """
+    try:
+        encoded = json.dumps(value, allow_nan=False, separators=(",", ":"), default=str)
+    except ValueError:
+        return safe_json(_finite(value))
+    return encoded.replace("\x7f", "\\u007f")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

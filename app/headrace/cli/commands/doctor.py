@@ -31,7 +31,7 @@ def doctor(as_json: bool, state_dir: Path | None) -> int:
         if as_json:
             print_json({"name": check.name, "level": check.level, "text": check.text})
         else:
-            level = Text(f"{check.level:<5}", style=_STYLES[check.level])
+            level = (f"{check.level:<5}", _STYLES[check.level])
             rest = f"{safe_text(check.name)}: {safe_text(check.text)}"
-            console().print(level + Text(rest), soft_wrap=True)
+            console().print(Text.assemble(level, rest), soft_wrap=True)
     return 1 if failed else 0

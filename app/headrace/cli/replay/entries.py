@@ -5,11 +5,10 @@ Nothing here trusts a type: an agent's ``data`` can hold anything under any key.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-import orjson
 
 Data = Mapping[str, Any]
 
@@ -60,7 +59,7 @@ def text(value: Any) -> str:
     """Return a value as text: strings as they are, nothing for None, JSON for the rest."""
     if isinstance(value, str):
         return value
-    return "" if value is None else orjson.dumps(value).decode()
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def number(value: Any) -> float | None:

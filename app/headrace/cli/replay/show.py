@@ -36,8 +36,8 @@ def lines(entry: Entry, start: float, *, full: bool) -> Iterator[Text]:
         style = f"bold {style}".strip()
     indent = "  " * entry.depth
     headline = safe_text(entry.headline, limit=None if full else HEADLINE_CHARACTERS)
-    clock = Text(f"{clock_text(entry.ts - start):>{_CLOCK_WIDTH}}  ", style="dim")
-    yield clock + Text(indent + headline, style=style)
+    clock = f"{clock_text(entry.ts - start):>{_CLOCK_WIDTH}}  "
+    yield Text.assemble((clock, "dim"), (indent + headline, style))
     for line in _body(entry.body, full=full):
         yield Text(" " * (_CLOCK_WIDTH + 4) + indent + line, style="dim" if style == "dim" else "")
 
