@@ -28,9 +28,9 @@ class Patience:
     """How long the supervisor waits, in seconds."""
 
     well_within: float = 90.0
-    """From the start of the stack until every worker has its partitions."""
+    """From the start of a part until it does its work; a worker joins its group in between."""
     unwell_for: float = 60.0
-    """A part that is not well for so long is restarted. A rebalance takes some 10 s."""
+    """A part that was well and then is not for so long is restarted. A rebalance takes 10 s."""
     check_every: float = 2.0
     first_backoff: float = 0.2
     longest_backoff: float = 10.0
@@ -177,7 +177,7 @@ class Minder:
 
     async def _watch(self) -> None:
         """Restart a part that lives but does no work."""
-        last_well = time.monotonic()
+        last_well, patience = time.monotonic(), self._patience.well_within
         while True:
             # Right after a start it is asked often: nobody should wait for a slow round.
             await asyncio.sleep(self._patience.check_every if self.well else _WHILE_UNWELL_S)
@@ -185,11 +185,13 @@ class Minder:
             self.trouble, self.well = health.trouble, health.trouble is None
             if self.state in {UP, UNWELL} and self.well != (self.state == UP):
                 self._enter(UP if self.well else UNWELL)
+            if self.well:
+                patience = self._patience.unwell_for
             if self.well or health.waits:
                 last_well = time.monotonic()
                 continue
-            if time.monotonic() - last_well > self._patience.unwell_for:
-                self._cause = f"was not well for {self._patience.unwell_for:g} s"
+            if time.monotonic() - last_well > patience:
+                self._cause = f"was not well for {patience:g} s ({self.trouble})"
                 await self._end_unwell()
 
     async def _end_unwell(self) -> None:
