@@ -26,6 +26,7 @@ async def send(settings: Settings, session: str, seqs: range, *, tenant: str = "
 
 async def query(url: str, sql: str) -> str:
     """Return what ClickHouse says to a query; raises where it refuses or is away."""
+    url = url.removesuffix("/headrace")
     limit = aiohttp.ClientTimeout(total=20)
     async with aiohttp.ClientSession(timeout=limit) as client, client.post(url, data=sql) as answer:
         text = await answer.text()
@@ -36,7 +37,7 @@ async def query(url: str, sql: str) -> str:
 
 async def count(settings: Settings, session: str) -> int:
     """How many events of a session the readers' view shows; -1 while ClickHouse is away."""
-    url = settings.need_clickhouse().url.removesuffix("/headrace")
+    url = settings.need_clickhouse().url
     try:
         sql = f"SELECT count() FROM headrace.events WHERE session = '{session}'"
         return int(await query(url, sql))

@@ -56,6 +56,7 @@ class Minder:
         patience: Patience,
         prepare: Callable[[], Awaitable[None]] = _nothing,
         on_down: Callable[[], None] = lambda: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.part = part
         self.state = STARTING
@@ -68,6 +69,7 @@ class Minder:
         self._patience = patience
         self._prepare = prepare
         self._on_down = on_down
+        self._sleep = sleep
         self._may_run = asyncio.Event()
         self._may_run.set()
         self._cause = ""
@@ -163,7 +165,7 @@ class Minder:
                 await self._may_run.wait()
                 self.state = RESTARTING
             backoff = self._patience.first_backoff * 2.0 ** min(self._failures, 10)
-            await asyncio.sleep(min(backoff, self._patience.longest_backoff))
+            await self._sleep(min(backoff, self._patience.longest_backoff))
             self._failures += 1
             self.restarts += 1
             try:

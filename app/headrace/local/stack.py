@@ -74,7 +74,7 @@ class LocalStack:
 
     async def stop(self) -> None:
         """Take ``stack.json`` away, stop workers, ClickHouse and Kafka. Safe to call twice."""
-        self._dir.stack_file.unlink(missing_ok=True)
+        self._dir.withdraw()
         if self._endpoint is not None:
             await self._endpoint.stop()
         if self._supervisor is not None:

@@ -63,10 +63,15 @@ class StateDir:
             self.release()
             raise StateDirError(f"{self.path} cannot be used: {error.strerror}") from None
 
-    def release(self) -> None:
-        """Take ``stack.json`` away and let others in. Safe to call twice."""
+    def withdraw(self) -> None:
+        """Take ``stack.json`` away, if it is ours: the stack is no longer to be used."""
         if self._lock >= 0:
             self.stack_file.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Withdraw, and let others in. Safe to call twice."""
+        self.withdraw()
+        if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 

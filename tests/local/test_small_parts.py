@@ -1,0 +1,226 @@
+"""The pieces of the supervisor, each alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from headrace.console.page import render
+from headrace.local import guard
+from headrace.local.child import Child, PartFailed
+from headrace.local.logs import PartLog
+from headrace.local.metrics import lag, merge
+from headrace.local.minder import Minder, Patience
+from headrace.local.ports import free_port
+from headrace.local.probes import WELL, Health
+from headrace.local.state_dir import StateDir, StateDirError
+from tests.support import wait_until, wait_until_sync
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+class Sleeper:
+    """A part that is as well as the test says."""
+
+    name = "sleeper"
+    address = None
+
+    def __init__(self, directory: Path) -> None:
+        self.child: Child | None = None
+        self.answer = WELL
+        self.asked = 0
+        self._dir = directory
+
+    async def start(self) -> None:
+        log = self._dir / "log"
+        self.child = await Child.start("sleeper", SLEEP, env=os.environ, log=log, cwd=self._dir)
+
+    async def health(self) -> Health:
+        self.asked += 1
+        return self.answer
+
+
+async def test_a_part_that_waits_for_another_is_left_alone(tmp_path: Path) -> None:
+    said: list[str] = []
+    part = Sleeper(tmp_path)
+    patience = Patience(unwell_for=0.05, check_every=0.01, well_within=1, server_stops_within=0.1)
+    minder = Minder(part, say=said.append, patience=patience)
+    await minder.start()
+    minder.mind()
+    await wait_until(lambda: minder.well)
+
+    part.answer, before = Health("waits for its sink", waits=True), part.asked
+    await wait_until(lambda: part.asked > before + 5)
+    assert minder.restarts == 0
+    assert minder.status()["trouble"] == "waits for its sink"
+
+    part.answer = Health("stuck")
+    await wait_until(lambda: minder.restarts > 0)
+    assert "sleeper was not well for 0.05 s (stuck); restarting it" in said
+    await minder.stop(5)
+
+
+async def test_a_part_that_dies_at_once_is_started_ever_more_slowly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
+
+    part = Sleeper(tmp_path)
+    patience = Patience(first_backoff=1.0, longest_backoff=10.0)
+    minder = Minder(part, say=lambda _: None, patience=patience, sleep=sleep)
+    await minder.start()
+
+    async def fail() -> None:
+        raise PartFailed("no")
+
+    monkeypatch.setattr(part, "start", fail)
+    assert part.child is not None
+    part.child.signal(signal.SIGKILL)
+    minder.mind()
+    await wait_until(lambda: len(waits) > 8)
+    await minder.stop(5)
+    assert waits[:6] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+
+
+async def test_a_child_is_killed_when_it_does_not_stop(tmp_path: Path) -> None:
+    stubborn = "import signal,time; signal.signal(15, signal.SIG_IGN); print('{}'); time.sleep(600)"
+    argv = [sys.executable, "-u", "-c", stubborn]
+    child = await Child.start("x", argv, env=os.environ, log=tmp_path / "log", cwd=tmp_path)
+    await child.ready_line(10)
+    assert await child.stop(timeout=0.2) == -signal.SIGKILL
+
+
+async def test_the_ready_line_is_found_among_others(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "print('hello'); print('{not json'); print('{\"port\": 5}')"]
+    child = await Child.start("x", argv, env=os.environ, log=tmp_path / "log", cwd=tmp_path)
+    assert await child.ready_line(10) == {"port": 5}
+    assert await child.wait() == 0
+
+
+async def test_a_child_that_never_gets_ready_is_told_by_its_last_line(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "print('one'); print('no disk'); raise SystemExit(3)"]
+    child = await Child.start("x", argv, env=os.environ, log=tmp_path / "log", cwd=tmp_path)
+    with pytest.raises(PartFailed, match=r"^x ended with 3; .*log ends: no disk$"):
+        await child.ready_line(10)
+    await child.wait()
+
+
+@pytest.mark.parametrize("how", [[], ["--watch"]])
+def test_the_guards_child_dies_with_its_parent(tmp_path: Path, how: list[str]) -> None:
+    pid_file = tmp_path / "pid"
+    sleeper = (
+        f"import os,time; open({str(pid_file)!r},'w').write(str(os.getpid())); time.sleep(600)"
+    )
+    parent = (
+        "import os,subprocess,sys; subprocess.Popen([sys.executable, "
+        f"{guard.__file__!r}, str(os.getpid()), *{how!r}, "
+        f"sys.executable, '-c', {sleeper!r}]).wait()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", parent])
+    pid = int(wait_until_sync(lambda: pid_file.exists() and pid_file.read_text()))
+    process.kill()
+    process.wait(10)
+    wait_until_sync(lambda: not psutil.pid_exists(pid), 10)
+
+
+def test_a_log_is_bounded(tmp_path: Path) -> None:
+    log = PartLog(tmp_path / "x.log", max_bytes=100)
+    for number in range(100):
+        log.write(b"line %d\n" % number)
+    log.close()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.log", "x.log.1"]
+    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 200
+    assert stat.S_IMODE((tmp_path / "x.log").stat().st_mode) == 0o600
+    assert log.last_line() == "line 99"
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    log = PartLog(tmp_path / "missing" / "x.log")
+    log.write(b"x")
+    assert log.last_line() == ""
+
+
+def test_a_state_dir_is_owned_by_one(tmp_path: Path) -> None:
+    one, other = StateDir(tmp_path / "d"), StateDir(tmp_path / "d")
+    one.acquire()
+    with pytest.raises(StateDirError, match=str(os.getpid())):
+        other.acquire()
+    one.release()
+    other.acquire()
+    other.release()
+
+
+def test_a_state_dir_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateDirError, match=r"cannot be used: Not a directory$"):
+        StateDir(tmp_path / "file" / "d").acquire()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"kafka": "x"}', b'{"kafka": 99999999}'])
+def test_broken_ports_are_forgotten(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ports.json").write_bytes(content)
+    assert StateDir(tmp_path).last_ports() == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"reader": "x"}', b'{"reader":"", "writer":""}'])
+def test_broken_credentials_are_drawn_again(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "credentials.json").write_bytes(content)
+    drawn = StateDir(tmp_path).credentials()
+    assert len(set(drawn.values())) == 2
+    assert StateDir(tmp_path).credentials() == drawn
+
+
+def test_a_port_that_is_taken_is_not_chosen() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+    chosen = free_port()
+    assert chosen < 32_768
+    assert free_port(chosen) == chosen
+
+
+PART = {"name": "archive", "pid": 7, "well": True, "restarts": 2}
+TEXT = """\
+# HELP headrace_worker_lag_records Lag
+# TYPE headrace_worker_lag_records gauge
+headrace_worker_lag_records{partition="0"} 5.0
+headrace_worker_lag_records{partition="1"} 6.0
+"""
+
+
+def test_the_workers_metrics_are_merged_family_by_family() -> None:
+    merged = merge({"archive": TEXT, "metrics": TEXT, "broken": "}{"}, [PART])
+    assert merged.count("# TYPE headrace_worker_lag_records gauge") == 1
+    assert 'headrace_worker_lag_records{part="archive",partition="0"} 5.0' in merged
+    assert 'headrace_worker_lag_records{part="metrics",partition="1"} 6.0' in merged
+    assert 'headrace_part_restarts_total{part="archive"} 2.0' in merged
+    assert 'headrace_part_metrics_readable{part="broken"} 0.0' in merged
+
+
+def test_an_unknown_lag_is_not_zero() -> None:
+    assert lag({"archive": TEXT, "metrics": ""}) == {"archive": 11}
+
+
+def test_the_page_escapes_what_parts_say() -> None:
+    part = PART | {"state": "up", "since": 1.0, "address": None, "trouble": "<script>x</script>"}
+    part |= {"last_end": None}
+    said = [{"at": 2.0, "text": "<img src=x onerror='y'>"}]
+    page = render({"state": "ready", "since": 0.0, "parts": [part], "said": said}, now=3.0)
+    assert "<script>x" not in page
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=&#x27;y&#x27;&gt;" in page
