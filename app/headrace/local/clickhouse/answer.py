@@ -6,16 +6,18 @@ import asyncio
 import json
 import secrets
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
-from headrace.local.clickhouse import codecs, formats
+from headrace.local.clickhouse import codecs, formats, native
 from headrace.local.clickhouse.connection import Answer, Stream
 from headrace.local.clickhouse.errors import ClickHouseError
 from headrace.local.clickhouse.lease import Lease
-from headrace.local.clickhouse.request import Query
+from headrace.local.clickhouse.request import ON, Query
 from headrace.local.clickhouse.statement import Statement
 
 HELD: Final = 1 << 20
@@ -24,7 +26,7 @@ HELD_WAITING: Final = 16 << 20
 """The same for a client that sent ``wait_end_of_query``."""
 STALL_S: Final = 120.0
 """Longest time that a client may take for one piece: after that its place is needed."""
-_ON: Final = ("1", "true")
+_Shape = Callable[[bytes], Awaitable[bytes]]
 
 
 class Answering:
@@ -46,16 +48,19 @@ class Answering:
         self._version = version
         self._started = started
         accepted = asked.headers.get("Accept-Encoding", "")
-        wanted = asked.query.get("enable_http_compression", "0") in _ON
+        wanted = asked.query.get("enable_http_compression", "0") in ON
         self._encoding = codecs.choose(accepted) if wanted else None
 
     async def run(self, lease: Lease, parsed: Statement, fmt: str) -> web.StreamResponse:
         """Run a judged statement that is no INSERT with data, and answer."""
-        if not (lease.kind == "READ_ONLY" and parsed.is_select and formats.is_streamed(fmt)):
-            return self.whole(await lease.query(parsed.sql, fmt), fmt)
-        source = _Source(lease, await lease.stream(parsed.sql, fmt), fmt)
+        reframed = self._query is not None and self._query.reframed
+        shape = _reframed if reframed and formats.canonical(fmt) == "native" else _as_it_is
+        if not (lease.kind == "READONLY" and parsed.is_select and formats.is_streamed(fmt)):
+            answer = await lease.query(parsed.sql, fmt)
+            return self.whole(replace(answer, data=await shape(answer.data)), fmt)
+        source = _Source(lease, await lease.stream(parsed.sql, fmt), fmt, shape)
         try:
-            waiting = self._asked.query.get("wait_end_of_query", "0") in _ON
+            waiting = self._asked.query.get("wait_end_of_query", "0") in ON
             held = await source.gather(HELD_WAITING if waiting else HELD)
             if source.ended and not held and formats.has_header(fmt):
                 # No block, so no header either: only the whole answer has one.
@@ -140,10 +145,11 @@ class Answering:
 class _Source:
     """A SELECT's pieces, with the columns' names only before the first."""
 
-    def __init__(self, lease: Lease, stream: Stream, fmt: str) -> None:
+    def __init__(self, lease: Lease, stream: Stream, fmt: str, shape: _Shape) -> None:
         self._lease = lease
         self._stream = stream
         self._fmt = fmt
+        self._shape = shape
         self._first = True
         self._rows = self._read_rows = self._read_bytes = 0
         self.ended = False
@@ -158,7 +164,7 @@ class _Source:
         self._read_bytes = max(self._read_bytes, piece.read_bytes)
         first, self._first = self._first, False
         if first or not formats.has_header(self._fmt):
-            return piece.data
+            return await self._shape(piece.data)
         return piece.data[formats.header_length(self._fmt, piece.data) :]
 
     async def gather(self, size: int) -> bytes:
@@ -176,6 +182,14 @@ class _Source:
 
     async def close(self) -> None:
         await self._lease.stop(self._stream)
+
+
+async def _as_it_is(data: bytes) -> bytes:
+    return data
+
+
+async def _reframed(data: bytes) -> bytes:
+    return await asyncio.to_thread(native.reframe, data)
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:

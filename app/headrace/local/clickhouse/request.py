@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from headrace.local.clickhouse import formats
+from headrace.local.clickhouse import formats, native
 from headrace.local.clickhouse.errors import ClickHouseError, refused
 
 _TRANSPORT: Final = frozenset(
@@ -20,6 +20,7 @@ _TRANSPORT: Final = frozenset(
     | {"cancel_http_readonly_queries_on_client_close", "http_write_exception_in_output_format"}
     | {"http_wait_end_of_query", "http_make_head_request"}
 )
+ON: Final = ("1", "true")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IDENTIFIER: Final = re.compile(r"[\w$ .:@-]{1,128}")
 FORBIDDEN_SETTINGS: Final = frozenset({"readonly", "log_comment"})
@@ -39,6 +40,8 @@ class Query:
     session_id: str | None = None
     session_timeout: float = 60.0
     session_check: bool = False
+    reframed: bool = False
+    """Whether Native blocks are wanted as newer protocols frame them."""
 
 
 def read(user: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Query:
@@ -52,6 +55,13 @@ def read(user: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Qu
             if name.lower() in FORBIDDEN_SETTINGS:
                 raise refused(f"the setting {name} is the server's")
             settings[_checked(name)] = value
+    if any(params.get(name, "0") in ON for name in ("compress", "decompress")):
+        raise ClickHouseError(
+            48, "compress=1 is not served: ask for gzip, lz4 or zstd by HTTP", "NOT_IMPLEMENTED"
+        )
+    reframed = _protocol(params.get("client_protocol_version", "")) >= native.FLAGGED
+    if reframed:
+        settings |= native.SETTINGS
     return Query(
         user=user,
         query_id=_query_id(params, headers),
@@ -63,8 +73,13 @@ def read(user: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Qu
         bound=bound,
         session_id=params.get("session_id") or None,
         session_timeout=_timeout(params.get("session_timeout")),
-        session_check=params.get("session_check", "0") in ("1", "true"),
+        session_check=params.get("session_check", "0") in ON,
+        reframed=reframed,
     )
+
+
+def _protocol(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _checked(name: str) -> str:

@@ -84,8 +84,8 @@ class Server:
             raise
         except Exception:
             _log.exception("a request failed in a way that nobody foresaw")
-            error = ClickHouseError(49, "Internal error: see the server's log", "LOGICAL_ERROR")
-            return self._answering(request).failed(error)
+            unforeseen = ClickHouseError(49, "Internal error: see the log", "LOGICAL_ERROR")
+            return self._answering(request).failed(unforeseen)
         finally:
             self._settle(request)
 
