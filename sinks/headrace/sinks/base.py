@@ -1,4 +1,4 @@
-"""What a sink is: it takes a batch of records and answers for each of them."""
+"""What a sink is: it takes a batch of values and answers for each of them."""
 
 from __future__ import annotations
 
@@ -7,37 +7,26 @@ from typing import Protocol
 
 from headrace.events.errors import Poison
 
+Values = Sequence["bytes | None"]
+"""The values of Kafka records, as their producers wrote them. None: a record without a value."""
 
-class SourceRecord(Protocol):
-    """One Kafka record, as aiokafka delivers it."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def value(self) -> bytes | None: ...
-
-
-Refused = Callable[[Poison], None]
-"""Is told of each record that will never be accepted, in any order. What it raises (for instance
-:class:`~headrace.events.errors.TooManyPoisoned`) ends the write at once."""
+Refused = Callable[[int, Poison], None]
+"""Is told of each value that will never be accepted: its index in the batch and why, in any order.
+What it raises (for instance :class:`~headrace.events.errors.TooManyPoisoned`) ends the write."""
 
 
 class Sink(Protocol):
     """Where batches of events go.
 
-    A sink is used by one task at a time. Offering the same records again is always safe: identity
+    A sink is used by one task at a time. Offering the same values again is always safe: identity
     removes duplicates.
     """
 
-    async def write(self, records: Sequence[SourceRecord], refused: Refused) -> int:
-        """Write the records' values; return how many landed.
+    async def write(self, values: Values, refused: Refused) -> int:
+        """Write the values; return how many landed.
 
-        When it returns, each record has either landed or been told to ``refused``. Never blocks
-        the loop; bounded by the sink's own timeouts.
+        When it returns, each has either landed or been told to ``refused``. Never blocks the loop;
+        bounded by the sink's own timeouts.
 
         Raises :class:`~headrace.events.errors.Retryable` where the batch may succeed later as it
         is (some of it may have landed, some may have been told to ``refused``).

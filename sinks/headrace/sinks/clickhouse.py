@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final, cast
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
 
 from headrace.events.errors import Poison, Retryable
 from headrace.events.settings import ClickHouseSettings
-from headrace.sinks.base import Refused, SourceRecord
+from headrace.sinks.base import Refused, Values
 from headrace.sinks.clickhouse_errors import classify, reason_of
 from headrace.sinks.connection import connect, database_of
 from headrace.sinks.isolate import isolate
-from headrace.sinks.lines import fault_of
-
-T = TypeVar("T")
+from headrace.sinks.lines import faults
 
 INSERT_SECONDS: Final = 120
 """A big insert takes well under a second; a server busy with merges is given two minutes."""
@@ -65,15 +64,17 @@ class ClickHouseSink:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="headrace-clickhouse")
         self._pinger = ThreadPoolExecutor(1, thread_name_prefix="headrace-clickhouse-ping")
 
-    async def write(self, records: Sequence[SourceRecord], refused: Refused) -> int:
-        good = []
-        for record in records:
-            fault = fault_of(record.value)
-            if fault is None:
-                good.append(record)
-            else:
-                refused(_poison(record, fault, None))
-        return await isolate(good, self._insert, refused)
+    async def write(self, values: Values, refused: Refused) -> int:
+        faulty = faults(values)
+        for index, fault in faulty.items():
+            refused(index, Poison(fault))
+        if not faulty:
+            return await isolate(cast("Sequence[bytes]", values), self._insert, refused)
+        places = [index for index in range(len(values)) if index not in faulty]
+        good = [values[index] or b"" for index in places]
+        return await isolate(
+            good, self._insert, lambda index, poison: refused(places[index], poison)
+        )
 
     async def healthy(self) -> bool:
         loop = asyncio.get_running_loop()
@@ -89,23 +90,25 @@ class ClickHouseSink:
         if client is not None:
             client.close()
 
-    async def _insert(self, records: Sequence[SourceRecord]) -> None:
+    async def _insert(self, values: list[bytes]) -> None:
         """Insert all or raise: Retryable, or Poison where the server refuses the batch's data."""
-        body = b"\n".join([record.value or b"" for record in records])
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._insert_blocking, body, records[0])
+        await loop.run_in_executor(self._thread, self._insert_blocking, values)
 
-    def _insert_blocking(self, body: bytes, first: SourceRecord) -> None:
+    def _insert_blocking(self, values: list[bytes]) -> None:
         try:
             if self._client is None:
                 self._client = connect(self._settings, timeout=self._insert_seconds)
             self._client.raw_insert(
-                self._table, insert_block=body, settings=dict(INSERT_SETTINGS), fmt="JSONEachRow"
+                self._table,
+                insert_block=b"\n".join(values),
+                settings=dict(INSERT_SETTINGS),
+                fmt="JSONEachRow",
             )
-        except (ClickHouseError, OSError) as error:
+        except (ClickHouseError, OSError, HTTPError) as error:
             code = getattr(error, "code", None)
             if classify(code) is Poison:
-                raise _poison(first, reason_of(error), code) from None
+                raise Poison(reason_of(error), code=code) from None
             self._forget()
             raise Retryable(reason_of(error), code=code) from None
 
@@ -122,11 +125,5 @@ class ClickHouseSink:
                 return True
             finally:
                 client.close()
-        except (ClickHouseError, OSError):
+        except (ClickHouseError, OSError, HTTPError):
             return False
-
-
-def _poison(record: SourceRecord, reason: str, code: int | None) -> Poison:
-    return Poison(
-        reason, topic=record.topic, partition=record.partition, offset=record.offset, code=code
-    )

@@ -22,10 +22,10 @@ import faust
 from headrace.events import topics
 from headrace.events.errors import Poison, Retryable
 from headrace.events.settings import Settings
-from headrace.sinks.base import Sink
+from headrace.sinks.base import Refused, Sink
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.backoff import Backoff
-from headrace.streams.dead_letters import DeadLetterWriter
+from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gathered, Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
 from headrace.streams.metrics import Metrics
@@ -99,18 +99,21 @@ class Archive:
 
     async def _deliver(self, gathered: Gathered) -> None:
         """Write until each record has landed or is set aside, then acknowledge."""
-        poisons: dict[tuple[str, int, int], Poison] = {}
+        letters: dict[int, DeadLetter] = {}
 
-        def refused(poison: Poison) -> None:
-            poisons[poison.topic, poison.partition, poison.offset] = poison
-            self._guard.refused(poison)
+        def refused(index: int, poison: Poison) -> None:
+            if index not in letters:
+                batch, record = gathered.place(index)
+                letter = letters[index] = DeadLetter.of(batch, record, poison)
+                self._guard.refused(letter.poison)
 
         started = monotonic()
         landed = await self._write(gathered, refused)
-        ends = {(e.value.topic, e.value.partition): e.value.last_offset for e in gathered.events}
-        self._guard.written(len(gathered.records), list(poisons.values()), ends)
-        if poisons:
-            await self._set_aside(gathered, poisons)
+        poisons = [letter.poison for letter in letters.values()]
+        ends = {(b.topic, b.partition): b.last_offset for b in gathered.batches}
+        self._guard.written(len(gathered.values), poisons, ends)
+        if letters:
+            await self._set_aside(list(letters.values()))
         for event in gathered.events:
             event.ack()
         self._metrics.insert_seconds.observe(monotonic() - started)
@@ -118,10 +121,10 @@ class Archive:
         self._metrics.batches.inc()
         self._metrics.bytes.inc(gathered.size)
 
-    async def _write(self, gathered: Gathered, refused: Any) -> int:
+    async def _write(self, gathered: Gathered, refused: Refused) -> int:
         while True:
             try:
-                landed = await self._sink.write(gathered.records, refused)
+                landed = await self._sink.write(gathered.values, refused)
             except Retryable as error:
                 self._metrics.retries.labels("none" if error.code is None else error.code).inc()
                 if not self.waiting_for_sink:
@@ -139,15 +142,8 @@ class Archive:
         self.waiting_for_sink = waiting
         self._metrics.sink_up.labels(NAME).set(not waiting)
 
-    async def _set_aside(
-        self, gathered: Gathered, poisons: dict[tuple[str, int, int], Poison]
-    ) -> None:
-        letters = [
-            (record, poisons[key])
-            for record in gathered.records
-            if (key := (record.topic, record.partition, record.offset)) in poisons
-        ]
+    async def _set_aside(self, letters: list[DeadLetter]) -> None:
         await self._dead_letters.write(letters)
-        for _, poison in letters:
-            self._metrics.dead_letters.labels(poison.reason[:80]).inc()
-        log.warning("%d records were dead-lettered: %s", len(letters), letters[-1][1].reason)
+        for letter in letters:
+            self._metrics.dead_letters.labels(letter.kind).inc()
+        log.warning("%d records were dead-lettered: %s", len(letters), letters[-1].poison.reason)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import time
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from faust.exceptions import ProducerSendError
 
 from headrace.events.errors import Poison
 from headrace.streams.backoff import Backoff
+from headrace.streams.transport import RecordBatch
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,35 @@ SEND_SECONDS: Final = 30.0
 Headers = list[tuple[str, bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A refused record on its way to the queue."""
+
+    key: bytes | None
+    value: bytes | None
+    poison: Poison
+    """With its place."""
+
+    @classmethod
+    def of(cls, batch: RecordBatch, record: Any, poison: Poison) -> DeadLetter:
+        placed = Poison(
+            poison.reason,
+            topic=batch.topic,
+            partition=batch.partition,
+            offset=record.offset,
+            code=poison.code,
+        )
+        return cls(record.key, record.value, placed)
+
+    @property
+    def kind(self) -> str:
+        """A word for metrics: few, and nothing of the data."""
+        reason = self.poison.reason
+        if reason.startswith("constraint "):
+            return reason.split()[1]
+        return "malformed" if self.poison.code is None else f"code_{self.poison.code}"
+
+
 class DeadLetterWriter:
     """Sends refused records aside. For one task at a time."""
 
@@ -46,8 +77,8 @@ class DeadLetterWriter:
         self._app = app
         self._topic = topic
 
-    async def write(self, letters: Sequence[tuple[Any, Poison]]) -> None:
-        """Send (record, why) pairs; return when the brokers have acknowledged all of them.
+    async def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Send the letters; return when the brokers have acknowledged all of them.
 
         Tries until it succeeds: the source must not be acknowledged before. Cancel to give up.
         """
@@ -60,18 +91,15 @@ class DeadLetterWriter:
                 log.warning("dead letters could not be sent, trying again: %r", error)
                 await asyncio.sleep(backoff.wait())
 
-    async def _send(self, letters: Sequence[tuple[Any, Poison]]) -> None:
+    async def _send(self, letters: Sequence[DeadLetter]) -> None:
         sent = []
-        for record, poison in letters:
-            future = await self._app.producer.send(
-                self._topic,
-                record.key,
-                record.value,
-                None,
-                None,
-                headers_of(poison, failed_at=time()),
+        for letter in letters:
+            headers = headers_of(letter.poison, failed_at=time())
+            sent.append(
+                await self._app.producer.send(
+                    self._topic, letter.key, letter.value, None, None, headers
+                )
             )
-            sent.append(future)
         await asyncio.gather(*sent)
 
 

@@ -19,15 +19,28 @@ class Gathered:
 
     events: list[EventT] = field(default_factory=list)
     """One a batch: acknowledge each when its records have landed."""
-    records: list[Any] = field(default_factory=list)
+    values: list[bytes | None] = field(default_factory=list)
+    """Of all records, batch after batch."""
     size: int = 0
     """Bytes of the values."""
 
     def add(self, event: EventT) -> None:
         batch: RecordBatch = event.value
         self.events.append(event)
-        self.records.extend(batch.records)
+        self.values.extend([record.value for record in batch.records])
         self.size += batch.size
+
+    @property
+    def batches(self) -> list[RecordBatch]:
+        return [event.value for event in self.events]
+
+    def place(self, index: int) -> tuple[RecordBatch, Any]:
+        """Return the batch and the record of a value."""
+        for batch in self.batches:
+            if index < len(batch.records):
+                return batch, batch.records[index]
+            index -= len(batch.records)
+        raise IndexError(index)
 
 
 class Gatherer:
@@ -60,7 +73,7 @@ class Gatherer:
         gathered = Gathered()
         gathered.add(await self._queue.get())
         deadline = self._clock() + self._linger
-        while len(gathered.records) < self._max_records and gathered.size < self._max_bytes:
+        while len(gathered.values) < self._max_records and gathered.size < self._max_bytes:
             if self._queue.empty():
                 left = deadline - self._clock()
                 if left <= 0:

@@ -14,7 +14,7 @@ which forgets the row of batches.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -41,7 +41,7 @@ class RecordBatch:
     topic: str
     partition: int
     records: list[Any]
-    """``aiokafka.ConsumerRecord``: topic, partition, offset, timestamp (ms), key, value, headers."""
+    """aiokafka's records, with offset, timestamp (ms), key, value and headers."""
     size: int
     """Bytes of the values."""
 
@@ -56,6 +56,23 @@ class RecordBatch:
         return offset
 
 
+class _LightRecords(OrderedDict[Any, Any]):
+    """What aiokafka's fetcher has fetched, told not to wrap every record in a dataclass.
+
+    The wrapping is half of what reading costs, and adds topic and partition, which a batch knows.
+    """
+
+    def __setitem__(self, tp: Any, result: Any) -> None:
+        records = getattr(result, "_partition_records", None)
+        if records is not None:
+            records._consumer_record = _as_it_is  # noqa: SLF001 - there is no public way
+        super().__setitem__(tp, result)
+
+
+def _as_it_is(tp: Any, record: Any) -> Any:
+    return record
+
+
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's consumer thread, with an aiokafka consumer that is set up by us."""
 
@@ -65,7 +82,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         tuning = transport.tuning
         # Read by Faust when a table recovers.
         self._assignor = RoundRobinPartitionAssignor
-        return aiokafka.AIOKafkaConsumer(
+        return _LightConsumer(
             **transport.kafka.client_kwargs(),
             client_id=self.app.conf.broker_client_id,
             group_id=self.app.conf.id,
@@ -87,10 +104,25 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             metadata_max_age_ms=tuning.metadata_max_age_ms,
         )
 
+    def position_of(self, tp: TP) -> int:
+        """Return where the next fetch begins, 0 where that is not known. From any thread."""
+        assignment = self._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001
+        if assignment is None or tp not in assignment.tps:
+            return 0
+        return assignment.state_value(tp)._position or 0  # noqa: SLF001
+
     async def say_alive(self) -> None:
         """Tell aiokafka that this consumer still wants its partitions. For the thread's loop."""
         with self._ensure_consumer()._fetcher._subscriptions.fetch_context():  # noqa: SLF001
             pass
+
+
+class _LightConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
+    """Hands out records as the decoder made them."""
+
+    async def start(self) -> None:
+        await super().start()
+        self._fetcher._records = _LightRecords()
 
 
 class CoalescingConsumer(driver.Consumer):  # type: ignore[misc]
@@ -114,6 +146,16 @@ class CoalescingConsumer(driver.Consumer):  # type: ignore[misc]
     def committed_offset(self, tp: TP) -> int:
         """Return the last committed offset, as far as this process knows; 0 where there is none."""
         return self._committed_offset.get(tp) or 0
+
+    def progress(self, tp: TP) -> int:
+        """Return the offset up to which nothing is left to do.
+
+        That is the committed one, or, where nothing is in work, the position: what lies between
+        (control records, aborted transactions) is nobody's, and nothing commits it.
+        """
+        if self._handed_out.get(tp):
+            return self.committed_offset(tp)
+        return max(self.committed_offset(tp), self._thread.position_of(tp))
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)

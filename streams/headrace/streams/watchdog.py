@@ -28,7 +28,7 @@ ASK_SECONDS = 10.0
 
 @dataclass(slots=True)
 class _Seen:
-    committed: int
+    position: int
     since: float
 
 
@@ -41,7 +41,7 @@ class StallDetector:
         self._seen: dict[TP, _Seen] = {}
 
     def check(
-        self, committed: dict[TP, int], ends: dict[TP, int], *, excused: bool
+        self, done: dict[TP, int], ends: dict[TP, int], *, excused: bool
     ) -> tuple[TP, int] | None:
         """Return (partition, lag) of one that has lag and has not moved for the patience.
 
@@ -55,9 +55,9 @@ class StallDetector:
         for tp in [tp for tp in self._seen if tp not in ends]:
             del self._seen[tp]
         for tp, end in ends.items():
-            position = committed.get(tp, 0)
+            position = done.get(tp, 0)
             seen = self._seen.get(tp)
-            if seen is None or seen.committed != position or end <= position:
+            if seen is None or seen.position != position or end <= position:
                 self._seen[tp] = _Seen(position, now)
             elif now - seen.since >= self._patience:
                 stuck = (tp, end - position)
@@ -98,12 +98,12 @@ class Watchdog:
             self._detector.check({}, {}, excused=True)
             return None
         ends = await asyncio.wait_for(consumer.highwaters(*assigned), ASK_SECONDS)
-        committed = {tp: consumer.committed_offset(tp) for tp in assigned}
+        done = {tp: consumer.progress(tp) for tp in assigned}
         for tp, end in ends.items():
-            lag = max(0, end - committed[tp])
+            lag = max(0, end - done[tp])
             self._metrics.lag.labels(name, tp.topic, str(tp.partition)).set(lag)
         excused = self._processor.waiting_for_sink or app.rebalancing
-        stuck = self._detector.check(committed, ends, excused=excused)
+        stuck = self._detector.check(done, ends, excused=excused)
         if stuck is None or not await self._processor.sink_healthy():
             return None
         (topic, partition), lag = stuck

@@ -2,7 +2,7 @@
 -- aggregates of sets and extremes, so that a row that arrives twice changes nothing.
 CREATE TABLE IF NOT EXISTS {database}.epochs_ledger {on_cluster}
 (
-    tenant LowCardinality(String),
+    tenant String,
     session String,
     epoch String,
     archived AggregateFunction(groupBitmap, UInt64),
@@ -30,11 +30,11 @@ GROUP BY tenant, session, epoch;
 
 CREATE TABLE IF NOT EXISTS {database}.dropped_ledger {on_cluster}
 (
-    tenant LowCardinality(String),
+    tenant String,
     session String,
     epoch String,
     seq UInt64,
-    reason LowCardinality(String),
+    reason String,
     first_seq UInt64,
     last_seq UInt64,
     count UInt64,
