@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+from aiokafka.errors import RequestTimedOutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.events.settings import KafkaSettings
 from headrace.local.kafka import EmbeddedKafka
 from headrace.producers import EventProducer
+from headrace.producers.kafka_log import KafkaLog
 from headrace.producers.lane import Checkpoint, Destination, Lane
 from headrace.producers.lanes import Lanes
 from headrace.producers.limits import NORMAL, Quota
-from headrace.producers.sources import LaneSource
+from headrace.producers.shipper import Shipper
+from headrace.producers.sources import Chunk, LaneSource
 from headrace.producers.spool import SpoolWriter
+from headrace.producers.warn import Warnings
 from tests.stack.secure_kafka import SecureKafka
 from tests.support import unique, wait_until
 
@@ -154,20 +159,79 @@ def test_a_reader_that_is_killed_anywhere_reads_every_line_in_order(
     got: list[bytes] = []
     for _ in range(data.draw(st.integers(0, 3))):
         source = LaneSource(spool.lane, keep=0)
-        for _ in range(data.draw(st.integers(0, 3))):
-            chunk = source.read()
-            if chunk is None:
-                break
+        under_way: list[Chunk] = []
+        for _ in range(data.draw(st.integers(0, 6))):
             if data.draw(st.booleans()):
-                break
-            source.acknowledge(chunk)
-            got += chunk.lines
+                chunk = source.read()
+                under_way += [chunk] if chunk else []
+            elif under_way:
+                chunk = under_way.pop(0)
+                source.acknowledge(chunk)
+                got += chunk.lines
         source.close()
     source = LaneSource(spool.lane, keep=0)
     got += read_all(source)
     source.close()
     assert got == lines
     assert spool.lane.checkpoint().delivered == len(lines)
+
+
+class UnreliableLog:
+    """In place of Kafka: keeps what it is sent, but fails as it is told to."""
+
+    cluster_id = "fake"
+
+    def __init__(self, fails: Iterator[bool], kept: list[bytes]) -> None:
+        self._fails = fails
+        self._kept = kept
+
+    async def send(self, lines: list[bytes]) -> list[asyncio.Future[None]]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if next(self._fails, False):
+            done.set_exception(RequestTimedOutError())
+        else:
+            self._kept += lines
+            done.set_result(None)
+        return [done]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@settings(max_examples=20, deadline=None)
+@given(fails=st.lists(st.booleans(), max_size=12), count=st.integers(1, 200))
+def test_whatever_fails_is_sent_again(
+    tmp_path_factory: pytest.TempPathFactory, fails: list[bool], count: int
+) -> None:
+    spool = writer(tmp_path_factory.mktemp("spool"), quota=1 << 16)
+    lines = [b"%d" % n + b"x" * 100 for n in range(count)]
+    for line in lines:
+        spool.append(line + b"\n", NORMAL)
+    spool.close()
+    kept: list[bytes] = []
+    script = iter(fails)
+
+    async def ship() -> None:
+        source = LaneSource(spool.lane, keep=0)
+        shipper = Shipper(
+            KafkaSettings("x"), "t", lambda: [source], Warnings(), max_event_bytes=1000
+        )
+        stop = asyncio.Event()
+        shipper.on_idle = lambda: stop.set() if source.drained() else None
+        await asyncio.wait_for(shipper.run(stop), timeout=60)
+        source.close()
+
+    async def connect(*_: object) -> UnreliableLog:
+        return UnreliableLog(script, kept)
+
+    with (
+        mock.patch.object(KafkaLog, "connect", connect),
+        mock.patch("headrace.producers.sources.CHUNK_BYTES", 1000),
+        mock.patch("headrace.producers.shipper.BACKOFF_MAX", 0.001),
+    ):
+        asyncio.run(ship())
+    assert set(kept) == set(lines)
+    assert spool.lane.checkpoint().delivered == count
 
 
 def test_rewind_reads_again_from_the_last_acknowledged_point(tmp_path: Path) -> None:
