@@ -55,7 +55,7 @@ class Answering:
         """Run a judged statement that is no INSERT with data, and answer."""
         reframed = self._query is not None and self._query.reframed
         shape = _reframed if reframed and formats.canonical(fmt) == "native" else _as_it_is
-        if not (lease.kind == "READONLY" and parsed.is_select and formats.is_streamed(fmt)):
+        if not (lease.kind == "READ_ONLY" and parsed.is_select and formats.is_streamed(fmt)):
             answer = await lease.query(parsed.sql, fmt)
             return self.whole(replace(answer, data=await shape(answer.data)), fmt)
         source = _Source(lease, await lease.stream(parsed.sql, fmt), fmt, shape)
