@@ -54,19 +54,19 @@ format: $(STAMP) ## Format and fix
 bench: bench-hook bench-archive bench-pipeline bench-latency ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
-	$(BIN)/python -m benchmarks.hook
+	$(BIN)/python benchmarks/hook.py
 
 bench-archive: $(BENCH) ## The archive alone, from a full topic
-	$(BIN)/python -m benchmarks.archive
+	$(BIN)/python benchmarks/archive.py
 
 bench-pipeline: $(BENCH) ## Two million events through the whole local chain
-	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python benchmarks/pipeline.py
 
 bench-pipeline-kafka: $(BENCH) ## The same through a real Apache Kafka
-	$(BIN)/python -m benchmarks.pipeline --kafka
+	$(BIN)/python benchmarks/pipeline.py --kafka
 
 bench-latency: $(BENCH) ## From on_event to a SELECT that sees it
-	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python benchmarks/latency.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
