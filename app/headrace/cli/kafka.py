@@ -130,16 +130,6 @@ async def _passed(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> 
     return all([await client.position(tp) >= end for tp, end in ends.items()])
 
 
-async def read_topic(settings: Settings, topic: str) -> AsyncIterator[Any]:
-    """Yield every record of a topic (unprefixed name) up to its end."""
-    async with consumer(settings) as client:
-        partitions = await partitions_of(client, settings.topic(topic))
-        client.assign(partitions)
-        await client.seek_to_beginning(*partitions)
-        async for record in read_on(client, await client.end_offsets(partitions)):
-            yield record
-
-
 async def read_in_flight(settings: Settings, processor: str, topic: str) -> AsyncIterator[Any]:
     """Yield the records that a processor has not committed yet, up to the end."""
     async with consumer(settings, group_id=group(settings, processor)) as client:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +14,11 @@ from headrace.cli.archive import connect
 from headrace.cli.output import print_json, print_table, say
 from headrace.cli.replay.entries import duration
 
-COLUMNS: Final = (
-    *("tenant", "session", "user", "started_at", "duration_ms", "turns", "tool_calls"),
-    *("prompt_tokens", "completion_tokens", "errors"),
-)
+_COLUMNS: Final = """
+    tenant, session, user, started_at,
+    dateDiff('microsecond', started_at, last_event_at) / 1000 AS duration_ms,
+    turns, tool_calls, prompt_tokens, completion_tokens, tool_errors + llm_errors AS errors
+"""
 _HEADINGS: Final = (
     *("tenant", "session", "user", "started", "duration", "turns", "tools"),
     *("tokens in", "tokens out", "errors"),
@@ -63,6 +64,8 @@ def sessions(
     """List the latest sessions, newest first. --json prints one a line."""
     with connect(options.load(state_dir)) as archive:
         rows = archive.rows(*_query(tenant, since, limit))
+    for row in rows:
+        row["started_at"] = row["started_at"].replace(tzinfo=timezone.utc)
     if as_json:
         for row in rows:
             print_json({**row, "started_at": row["started_at"].isoformat()})
@@ -73,23 +76,32 @@ def sessions(
 
 
 def _query(tenant: str | None, since: timedelta | None, limit: int) -> tuple[str, dict[str, Any]]:
-    conditions = ["1"]
-    parameters: dict[str, Any] = {"limit": limit}
+    """Build the query. The ledger knows the latest sessions, so that only theirs are read."""
+    parameters: dict[str, Any] = {
+        "limit": limit,
+        "seconds": 2**32 if since is None else int(since.total_seconds()),
+    }
+    condition = "1"
     if tenant is not None:
-        conditions.append("tenant = {tenant:String}")
+        condition = "tenant = {tenant:String}"
         parameters["tenant"] = tenant
-    if since is not None:
-        conditions.append("started_at >= now() - toIntervalSecond({seconds:UInt64})")
-        parameters["seconds"] = int(since.total_seconds())
     query = f"""
-        SELECT {", ".join(COLUMNS)} FROM sessions WHERE {" AND ".join(conditions)}
-        ORDER BY started_at DESC, tenant, session LIMIT {{limit:UInt64}}
+        SELECT {_COLUMNS} FROM sessions
+        WHERE (tenant, session) IN
+        (
+            SELECT tenant, session FROM epochs_ledger WHERE {condition}
+            GROUP BY tenant, session
+            HAVING min(first_ts) >= toUnixTimestamp(now()) - {{seconds:Int64}}
+            ORDER BY min(first_ts) DESC
+            LIMIT {{limit:UInt64}}
+        )
+        ORDER BY started_at DESC, tenant, session
     """
     return query, parameters
 
 
 def _cells(row: dict[str, Any]) -> list[object]:
-    values = [row[name] for name in COLUMNS]
-    values[3] = f"{row['started_at']:%Y-%m-%d %H:%M:%S}"
-    values[4] = duration(row["duration_ms"] or 0)
-    return values
+    cells = dict(row)
+    cells["started_at"] = f"{row['started_at']:%Y-%m-%d %H:%M:%S}"
+    cells["duration_ms"] = duration(row["duration_ms"])
+    return list(cells.values())

@@ -12,13 +12,13 @@ import orjson
 from headrace.cli.archive import Archive
 from headrace.cli.verify.accounting import EpochId, Found, Told
 
-# The holes are computed from what is there, not from 1 to the highest: a hostile seq of 10^18
-# must not build an array of that length.
+# A small bitmap is a set without order, hence the sort. The holes are computed from what is
+# there, not from 1 to the highest: a hostile seq of 10^18 must not build an array of that length.
 _EPOCHS: Final = """
-WITH bitmapToArray(bits) AS there
+WITH arraySort(bitmapToArray(bits)) AS there
 SELECT tenant, session, epoch, bitmapCardinality(bits) AS archived, highest, end_seq, heard,
     if(archived = highest, [], arrayFilter(hole -> hole.1 <= hole.2, arrayMap(
-        (number, before) -> (before + 1, number - 1),
+        (number, before) -> (before + 1, toUInt64(number - 1)),
         there,
         arrayPushFront(arrayPopBack(there), 0)
     ))) AS holes

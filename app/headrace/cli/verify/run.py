@@ -23,8 +23,7 @@ from headrace.cli.verify.accounting import (
     account,
     total,
 )
-from headrace.cli.verify.dead import still_dead
-from headrace.cli.verify.places import Sightings, look_in_spool, see_records
+from headrace.cli.verify.places import Sightings, look_in_spool, see, see_records
 from headrace.cli.verify.queries import (
     Corruption,
     Scope,
@@ -34,6 +33,7 @@ from headrace.cli.verify.queries import (
 )
 from headrace.events import topics
 from headrace.events.settings import Settings
+from headrace.streams.dead_letter_box import list_letters
 
 ARCHIVE: str = "archive"
 
@@ -84,11 +84,10 @@ async def look_elsewhere(settings: Settings) -> Elsewhere:
     """Look into the spool, where one is known, the dead letters and Kafka."""
     spool = look_in_spool(settings.spool_dir) if settings.spool_dir else Sightings()
     records = kafka.read_in_flight(settings, ARCHIVE, topics.EVENTS)
-    flying, dead = await asyncio.gather(
-        see_records(record.value async for record in records),
-        see_records(still_dead(settings)),
+    flying, letters = await asyncio.gather(
+        see_records(record.value async for record in records), list_letters(settings)
     )
-    return Elsewhere(spool, flying, dead)
+    return Elsewhere(spool, flying, see(letter.value or b"" for letter in letters))
 
 
 def judge(archive: Archive, elsewhere: Elsewhere, scope: Scope, *, now: float) -> Verdict:

@@ -1,0 +1,130 @@
+"""``headrace dlq``: dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from headrace.cli import options
+from headrace.cli.output import print_json, print_table, say
+from headrace.cli.text import safe_text
+
+if TYPE_CHECKING:
+    from headrace.streams.dead_letter_box import Letter, Place
+
+
+class PlaceType(click.ParamType):
+    """Where a letter came from: ``topic/partition/offset``, as ``dlq list`` shows it."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Place:
+        from headrace.streams.dead_letter_box import Place  # noqa: PLC0415 - aiokafka is slow
+
+        topic, _, rest = str(value).partition("/")
+        partition, _, offset = rest.partition("/")
+        if not topic or not partition.isdecimal() or not offset.isdecimal():
+            self.fail(f"{value!r} is not TOPIC/PARTITION/OFFSET: see `headrace dlq list`")
+        return Place(topic, int(partition), int(offset))
+
+
+@click.group()
+def dlq() -> None:
+    """Look at dead letters, and send them again."""
+
+
+@dlq.command("list", cls=options.Command, examples=("headrace dlq list", "headrace dlq list --all"))
+@click.option("--all", "everything", is_flag=True, help="Those sent again, too.")
+@options.as_json
+@options.state_dir
+def list_command(everything: bool, as_json: bool, state_dir: Path | None) -> None:
+    """List the events that the archive refused, oldest first. --json prints one a line."""
+    from headrace.streams.dead_letter_box import list_letters  # noqa: PLC0415 - aiokafka is slow
+
+    letters = asyncio.run(list_letters(options.load(state_dir), redriven=everything))
+    if as_json:
+        for letter in letters:
+            print_json(_json(letter))
+        return
+    print_table(
+        ("place", "failed", "reason", "code", "bytes", "session", "sent again"),
+        [_row(letter) for letter in letters],
+        right=("code", "bytes"),
+    )
+    for reason, count in Counter(letter.reason for letter in letters).most_common(10):
+        say(f"{count:,}: {reason}")
+    if not letters:
+        say("no dead letters")
+
+
+@dlq.command(cls=options.Command, examples=("headrace dlq show agent.events/0/1234",))
+@click.argument("place", type=PlaceType())
+@options.as_json
+@options.state_dir
+def show(place: Place, as_json: bool, state_dir: Path | None) -> None:
+    """Show one dead letter whole. PLACE is as `headrace dlq list` shows it."""
+    from headrace.streams import dead_letter_box  # noqa: PLC0415 - aiokafka is slow to import
+
+    letter = asyncio.run(dead_letter_box.show(options.load(state_dir), place))
+    if as_json:
+        print_json(_json(letter))
+        return
+    for name, value in _json(letter).items():
+        say(f"{name}: {value}")
+
+
+@dlq.command(
+    cls=options.Command,
+    examples=("headrace dlq redrive agent.events/0/1234", "headrace dlq redrive --all"),
+)
+@click.argument("places", nargs=-1, type=PlaceType(), metavar="[PLACE]...")
+@click.option("--all", "everything", is_flag=True, help="Every letter that is dead.")
+@options.as_json
+@options.state_dir
+def redrive(
+    places: tuple[Place, ...], everything: bool, as_json: bool, state_dir: Path | None
+) -> None:
+    """Send dead letters back to the topic that they came from.
+
+    Mend first what made the archive refuse them: what is refused again is a new dead letter.
+    Sending twice does no harm: identity removes duplicates.
+    """
+    from headrace.streams import dead_letter_box  # noqa: PLC0415 - aiokafka is slow to import
+
+    if bool(places) == everything:
+        raise click.UsageError("name the letters, or say --all")
+    chosen = None if everything else places
+    sent = asyncio.run(dead_letter_box.redrive(options.load(state_dir), chosen))
+    if as_json:
+        print_json({"sent": [str(letter.place) for letter in sent]})
+    else:
+        say(f"sent {len(sent):,} letters again")
+
+
+def _row(letter: Letter) -> tuple[object, ...]:
+    return (
+        str(letter.place),
+        time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(letter.failed_at)),
+        letter.reason,
+        letter.code,
+        len(letter.value or b""),
+        safe_text((letter.key or b"").decode(errors="backslashreplace"), limit=40),
+        letter.redriven,
+    )
+
+
+def _json(letter: Letter) -> dict[str, Any]:
+    return {
+        "place": str(letter.place),
+        "failed_at": letter.failed_at,
+        "reason": letter.reason,
+        "code": letter.code,
+        "sent_again": letter.redriven,
+        "key": (letter.key or b"").decode(errors="backslashreplace"),
+        "value": (letter.value or b"").decode(errors="backslashreplace"),
+    }
