@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from agentao import Agentao
+from agentao.mcp.registry import InMemoryMCPRegistry
 from agentao.permissions import PermissionEngine
+from agentao.skills import SkillManager
 from agentao.transport import SdkTransport
 
 from headrace.cli.demo.llm_server import ScriptedLLM
@@ -54,6 +56,11 @@ def build(scenario: Scenario, llm: ScriptedLLM, directory: Path, stop: threading
         transport=SdkTransport(confirm_tool=_person(scenario, stop)),
         permission_engine=PermissionEngine(project_root=directory, rules=rules),
         extra_tools=[DemoTool(name) for name in scenario.tools],
+        # Nothing of the user's: their skills would be sent, their MCP servers started.
+        skill_manager=SkillManager(
+            skills_dir=str(directory / "skills"), working_directory=directory
+        ),
+        mcp_registry=InMemoryMCPRegistry({}),
     )
 
 

@@ -6,9 +6,8 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +26,6 @@ DELIVERY_SECONDS: Final = 30.0
 """Between the last event and Kafka's word for it. On loopback it takes one."""
 ARCHIVE_SECONDS: Final = 60.0
 """Between Kafka and ClickHouse: a worker that joins its group anew needs ten."""
-SPOOL: Final = "spool"
-"""In the stack's directory."""
 HURRY_SECONDS: Final = 0.5
 """For what an interrupted demo still has on its way: nobody will look at it."""
 
@@ -46,25 +43,38 @@ class Accepted:
     delivered: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def lost(self) -> int:
+        """How many were dropped, whatever the reason."""
+        return sum(self.dropped.values())
 
-@contextmanager
-def rehearsal(llm: ScriptedLLM, directory: Path) -> Iterator[Ensemble]:
-    """Make all agents, each in a directory of its own; close them at the end."""
+
+@asynccontextmanager
+async def rehearsal(llm: ScriptedLLM, directory: Path) -> AsyncIterator[asyncio.Future[Ensemble]]:
+    """Make all agents, in a thread beside; give what will be them. Close them at the end."""
     stop = threading.Event()
     ensemble: Ensemble = []
-    try:
+
+    def make() -> Ensemble:
         for scenario in SCENARIOS:
+            if stop.is_set():
+                break
             agent = build(scenario, llm, directory / scenario.session, stop)
             ensemble.append((scenario, agent))
-        yield ensemble
+        return ensemble
+
+    making = asyncio.ensure_future(asyncio.to_thread(make))
+    try:
+        yield making
     finally:
-        # People who are still thinking about an answer.
+        # Wakes people who are still thinking about an answer, too.
         stop.set()
+        await asyncio.wait({making})
         for _, agent in ensemble:
-            agent.close()
+            await agent.aclose()
 
 
-def perform(ensemble: Ensemble, settings: Settings, line: Line) -> Accepted:
+async def perform(ensemble: Ensemble, settings: Settings, spool: Path, line: Line) -> Accepted:
     """Let all agents play at the same time; return once Kafka has every event.
 
     Raises CommandError where it does not get them.
@@ -77,13 +87,14 @@ def perform(ensemble: Ensemble, settings: Settings, line: Line) -> Accepted:
                 settings.need_kafka(),
                 tenant=tenant,
                 topic_prefix=settings.topic_prefix,
-                spool_dir=settings.state_dir / SPOOL,
+                spool_dir=spool,
             )
-        asyncio.run(_all(ensemble, producers, line))
+        await _all(ensemble, producers, line)
         line.say("Carrying what is left to Kafka")
         patience = DELIVERY_SECONDS
     finally:
-        reports = _close(list(producers.values()), patience)
+        closing = (asyncio.to_thread(p.close, patience) for p in producers.values())
+        reports = await asyncio.gather(*closing)
     return _sum(reports)
 
 
@@ -115,13 +126,6 @@ async def _all(ensemble: Ensemble, producers: dict[str, EventProducer], line: Li
     await asyncio.gather(*(one(scenario, agent) for scenario, agent in ensemble))
 
 
-def _close(producers: list[EventProducer], patience: float) -> list[Report]:
-    if not producers:
-        return []
-    with ThreadPoolExecutor(len(producers)) as pool:
-        return list(pool.map(lambda producer: producer.close(patience), producers))
-
-
 def _sum(reports: list[Report]) -> Accepted:
     waiting = sum(report.spooled for report in reports)
     if waiting:
@@ -142,7 +146,7 @@ def count_archived(archive: Archive) -> int:
     return count
 
 
-def wait_archived(archive: Archive, wanted: int, line: Line) -> None:
+async def wait_archived(archive: Archive, wanted: int, line: Line) -> None:
     """Wait until that many events can be queried. Raises CommandError when they do not come."""
     deadline = time.monotonic() + ARCHIVE_SECONDS
     while (count := count_archived(archive)) < wanted:
@@ -151,4 +155,4 @@ def wait_archived(archive: Archive, wanted: int, line: Line) -> None:
             raise CommandError(
                 f"the archive has {count:,} of {wanted:,} events after {ARCHIVE_SECONDS:g} s"
             )
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)

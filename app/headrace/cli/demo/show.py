@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from headrace.cli.archive import Archive
+from headrace.cli.archive import Row, connect
 from headrace.cli.demo.performance import Accepted
-from headrace.cli.demo.results import QUESTIONS, Question
+from headrace.cli.demo.results import QUESTIONS, Question, totals
 from headrace.cli.output import cell, console, say
+from headrace.cli.replay.entries import Entry
 from headrace.cli.replay.read import read_session
-from headrace.cli.replay.show import lines
+from headrace.cli.replay.show import show as show_timeline
 from headrace.cli.replay.timeline import build
 from headrace.cli.text import safe_text
 from headrace.cli.verify import show as verify_show
-from headrace.cli.verify.run import Verdict
+from headrace.cli.verify.queries import Scope
+from headrace.cli.verify.run import Verdict, verify
+from headrace.events.settings import Settings
 
 REPLAYED: Final = ("acme", "refund-agreed")
 """Tenant and session that are told in full."""
@@ -26,19 +30,43 @@ GAP: Final = "   "
 """Between two columns."""
 
 
-def show(archive: Archive, totals: Mapping[str, Any], verdict: Verdict, sent: Accepted) -> None:
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that is shown, read while the stack still ran."""
+
+    totals: Mapping[str, Any]
+    answers: tuple[tuple[Question, list[Row]], ...]
+    replayed: tuple[Entry, ...]
+    verdict: Verdict
+
+
+def find(settings: Settings) -> Findings:
+    """Ask the archive everything that is shown. Raises CommandError."""
+    verdict = verify(settings, Scope())
+    tenant, session = REPLAYED
+    with connect(settings) as archive:
+        return Findings(
+            totals=totals(archive),
+            answers=tuple((question, archive.rows(question.sql)) for question in QUESTIONS),
+            replayed=tuple(build(read_session(archive, session, tenant))),
+            verdict=verdict,
+        )
+
+
+def show(found: Findings, sent: Accepted) -> None:
     """Print everything, for a person."""
     heading(
-        f"{totals['sessions']} sessions of {totals['tenants']} tenants,"
-        f" {verdict.totals.archived:,} events in ClickHouse"
+        f"{found.totals['sessions']} sessions of {found.totals['tenants']} tenants,"
+        f" {found.verdict.totals.archived:,} events in ClickHouse"
     )
-    for question in QUESTIONS:
-        ask(archive, question)
+    for question, rows in found.answers:
+        answer(question, rows)
     tenant, session = REPLAYED
     heading(f"headrace replay {session} --tenant {tenant}")
-    replay(archive, tenant, session)
+    show_timeline(found.replayed, full=False)
     heading("headrace verify")
-    accounting(verdict, sent)
+    say(f"the hook accepted {sent.accepted:,} events, Kafka acknowledged {sent.delivered:,}")
+    verify_show.show(found.verdict)
 
 
 def heading(text: str) -> None:
@@ -47,9 +75,8 @@ def heading(text: str) -> None:
     out.print(Text(text, style="bold"))
 
 
-def ask(archive: Archive, question: Question) -> None:
+def answer(question: Question, rows: list[Row]) -> None:
     """Print a question's SQL and its answer."""
-    rows = archive.rows(question.sql)
     heading(question.title)
     out = console()
     for line in question.sql.splitlines():
@@ -71,22 +98,6 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:,.0f}"  # noqa: PLR0124 - NaN: nothing to measure
     return cell(value)
-
-
-def replay(archive: Archive, tenant: str, session: str) -> None:
-    """Print one session as ``headrace replay`` does."""
-    out = console()
-    start: float | None = None
-    for entry in build(read_session(archive, session, tenant)):
-        start = entry.ts if start is None else start
-        for line in lines(entry, start, full=False):
-            out.print(line, soft_wrap=True)
-
-
-def accounting(verdict: Verdict, sent: Accepted) -> None:
-    """Print what ``headrace verify`` found, beside what the hook says."""
-    say(f"the hook accepted {sent.accepted:,} events, Kafka acknowledged {sent.delivered:,}")
-    verify_show.show(verdict)
 
 
 def where(directory: object) -> None:
