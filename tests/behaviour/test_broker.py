@@ -1,0 +1,112 @@
+"""What headrace takes for granted of any broker."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from headrace.events.settings import KafkaSettings, Settings
+from headrace.events.topics import EVENTS
+from headrace.streams import topic_admin
+from tests.support import unique, wait_until
+
+
+class BrokerBehaviour:
+    @pytest.fixture
+    async def settings(self, kafka: str, tmp_path: Path) -> Settings:
+        settings = Settings(
+            state_dir=tmp_path, kafka=KafkaSettings(kafka), topic_prefix=unique() + "."
+        )
+        await topic_admin.apply(settings)
+        return settings
+
+    async def test_topics_are_made_once(self, settings: Settings) -> None:
+        assert await topic_admin.apply(settings) == []
+        assert await topic_admin.diff(settings) == []
+
+    async def test_one_session_stays_in_order(self, settings: Settings) -> None:
+        values = [b"%d" % number for number in range(500)]
+        await _send(settings, b"s-1", values)
+        assert [value for key, value in await _read(settings, 500) if key == b"s-1"] == values
+
+    async def test_a_record_of_the_largest_event_goes_through(self, settings: Settings) -> None:
+        value = b"x" * settings.max_event_bytes
+        await _send(settings, b"s-1", [value])
+        assert await _read(settings, 1) == [(b"s-1", value)]
+
+    async def test_a_group_goes_on_where_it_had_committed(self, settings: Settings) -> None:
+        await _send(settings, b"s-1", [b"1", b"2", b"3"])
+        group = unique("group")
+        assert await _consume(settings, group, 2, commit=True) == [b"1", b"2"]
+        assert await _consume(settings, group, 1, commit=False) == [b"3"]
+
+    async def test_an_uncommitted_record_comes_again(self, settings: Settings) -> None:
+        await _send(settings, b"s-1", [b"1"])
+        group = unique("group")
+        assert await _consume(settings, group, 1, commit=False) == [b"1"]
+        assert await _consume(settings, group, 1, commit=False) == [b"1"]
+
+
+class TestBroker(BrokerBehaviour):
+    """On the embedded broker."""
+
+
+@pytest.mark.kafka
+class TestBrokerOnKafka(BrokerBehaviour):
+    """On a real Apache Kafka."""
+
+
+@pytest.mark.kafka3
+class TestBrokerOnThree(BrokerBehaviour):
+    """On three brokers."""
+
+
+async def _send(settings: Settings, key: bytes, values: list[bytes]) -> None:
+    async with AIOKafkaProducer(
+        **settings.need_kafka().client_kwargs(),
+        acks="all",
+        enable_idempotence=False,
+        max_request_size=2 * settings.max_event_bytes,
+    ) as producer:
+        for value in values[:-1]:
+            await producer.send(settings.topic(EVENTS), value, key=key)
+        await producer.send_and_wait(settings.topic(EVENTS), values[-1], key=key)
+
+
+async def _read(settings: Settings, count: int) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    topic = settings.topic(EVENTS)
+    async with AIOKafkaConsumer(
+        **settings.need_kafka().client_kwargs(),
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    ) as consumer:
+        consumer.assign([TopicPartition(topic, number) for number in range(settings.partitions)])
+
+        async def all_there() -> bool:
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found.extend((record.key, record.value) for record in records)
+            return len(found) >= count
+
+        await wait_until(all_there, 30)
+    return found
+
+
+async def _consume(settings: Settings, group: str, count: int, *, commit: bool) -> list[bytes]:
+    async with AIOKafkaConsumer(
+        settings.topic(EVENTS),
+        **settings.need_kafka().client_kwargs(),
+        group_id=group,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        session_timeout_ms=3000,
+        heartbeat_interval_ms=1000,
+    ) as consumer:
+        records = [await asyncio.wait_for(consumer.getone(), 30) for _ in range(count)]
+        if commit:
+            last = records[-1]
+            await consumer.commit({TopicPartition(last.topic, last.partition): last.offset + 1})
+    return [record.value for record in records]

@@ -1,0 +1,94 @@
+"""docker-compose.yml, as far as it can be checked without an engine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from headrace.cli.group import cli
+from headrace.events.settings import VARIABLES, load
+
+ROOT = Path(__file__).parents[2]
+SECRET = "s3cretpassword"
+
+
+def _compose(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("docker-compose")
+    assert program, "apt-get install docker-compose (no engine is needed)"
+    file = str(ROOT / "docker-compose.yml")
+    return subprocess.run(
+        [program, "--project-directory", str(ROOT), "-f", file, *arguments],
+        env={"PATH": "/usr/bin:/bin", **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    done = _compose("config", CLICKHOUSE_PASSWORD=SECRET)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = yaml.safe_load(done.stdout)["services"]
+    return found
+
+
+def test_config_passes_and_names_every_service(services: dict[str, Any]) -> None:
+    assert set(services) == {"kafka", "clickhouse", "topics", "schema", "archive", "prometheus"}
+
+
+def test_no_password_is_in_the_files() -> None:
+    done = _compose("config")
+    assert done.returncode != 0
+    assert "CLICKHOUSE_PASSWORD" in done.stderr
+    assert "CLICKHOUSE_PASSWORD=\n" in (ROOT / "deploy" / ".env.example").read_text()
+
+
+def test_images_are_pinned(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        tag = service["image"].rpartition(":")[2]
+        assert tag[:1].isdigit() or tag[:1] == "v", f"{name}: {service['image']}"
+
+
+def test_every_port_is_bound_to_loopback(services: dict[str, Any]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(str(port).startswith("127.0.0.1:") for port in ports)
+
+
+def test_everything_is_bounded_and_what_stays_is_watched(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["mem_limit"], name
+        if service["restart"] != "on-failure":
+            assert service["healthcheck"], name
+    for name in ("kafka", "clickhouse", "prometheus"):
+        assert services[name]["volumes"], name
+
+
+def test_its_settings_are_headraces_own(services: dict[str, Any]) -> None:
+    for name in ("topics", "schema", "archive"):
+        environ = {k: str(v) for k, v in services[name]["environment"].items()}
+        assert set(environ) <= set(VARIABLES)
+        settings = load(environ, state_dir=Path("/nonexistent"))
+        assert settings.need_kafka().bootstrap_servers == "kafka:9092"
+        assert SECRET in settings.need_clickhouse().url
+
+
+def test_its_commands_are_headraces_own(services: dict[str, Any]) -> None:
+    for name in ("topics", "schema", "archive"):
+        program, *arguments = services[name]["command"]
+        assert program == "headrace"
+        flags = [word for word in arguments if word.startswith("--")]
+        words = [word for word in arguments if word.isalpha()]
+        usage = CliRunner().invoke(
+            cli, [*(["worker"] if words[0] == "worker" else words), "--help"]
+        )
+        assert usage.exit_code == 0, usage.output
+        assert all(flag in usage.output for flag in flags), usage.output
