@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections.abc import Generator
 
 import psutil
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
 from tests.local_clickhouse.conftest import connect
+from tests.local_clickhouse.test_http import PACK
 from tests.stack.clickhouse import LocalClickHouse
 from tests.support import unique
 
@@ -30,8 +32,6 @@ def test_native_inserts_and_queries(
 def test_raw_inserts(
     clickhouse_server: LocalClickHouse, table: str, compression: str | None
 ) -> None:
-    from tests.local_clickhouse.test_http import PACK
-
     rows = b"".join(b'{"n":%d,"text":"x"}\n' % n for n in range(10_000))
     block = PACK[compression](rows) if compression else rows
     with connect(clickhouse_server) as client:
@@ -47,10 +47,11 @@ def test_types(clickhouse_server: LocalClickHouse) -> None:
     with connect(clickhouse_server) as client:
         client.command(
             f"CREATE TABLE {name} (a LowCardinality(String), b Nullable(Int32), c Array(String),"
-            " d Map(String, Int32), e DateTime64(3, 'UTC'), f JSON, g Tuple(x Int8, y String), h UUID)"
+            " d Map(String, Int32), e DateTime64(3, 'UTC'), f JSON, g Tuple(x Int8, y String),"
+            " h UUID)"
             " ENGINE = MergeTree ORDER BY a"
         )
-        at = dt.datetime(2026, 1, 2, 3, 4, 5, 678000)
+        at = dt.datetime(2026, 1, 2, 3, 4, 5, 678000)  # noqa: DTZ001 - the client's way
         row = [
             "x",
             None,
@@ -62,7 +63,7 @@ def test_types(clickhouse_server: LocalClickHouse) -> None:
             "12345678-1234-5678-1234-567812345678",
         ]
         client.insert(name, [row])
-        found = client.query(f"SELECT * FROM {name}").first_row
+        found = tuple(client.query(f"SELECT * FROM {name}").result_rows[0])
         assert found[:6] == ("x", None, ["p", "q"], {"k": 1}, at, {"z": 5})
         described = client.query(f"DESCRIBE TABLE {name}").result_rows
         assert [r[0] for r in described] == list("abcdefgh")
@@ -75,7 +76,7 @@ def test_bound_parameters(clickhouse_server: LocalClickHouse) -> None:
             "s": "it's a \\ tab\t",
             "l": ["a'b", "c"],
             "n": 5,
-            "t": dt.datetime(2026, 1, 2, 3, 4),
+            "t": dt.datetime(2026, 1, 2, 3, 4),  # noqa: DTZ001 - the same
         }
         sql = "SELECT {s:String}, {l:Array(String)}, {n:Int32}, {t:DateTime}"
         assert client.query(sql, parameters=values).first_row == tuple(values.values())
@@ -84,7 +85,7 @@ def test_bound_parameters(clickhouse_server: LocalClickHouse) -> None:
 def test_settings_and_sessions(clickhouse_server: LocalClickHouse) -> None:
     with connect(clickhouse_server, "reader", settings={"max_block_size": 77}) as client:
         ask = "SELECT getSetting('max_block_size'), getSetting('max_threads')"
-        assert client.query(ask).first_row[0] == 77
+        assert client.query(ask).result_rows[0][0] == 77
         client.command("SET max_threads = 1")
         assert client.query(ask).first_row == (77, 1)
         assert client.query(ask, settings={"max_block_size": 5}).first_row == (5, 1)
@@ -143,7 +144,7 @@ def test_an_insert_as_large_as_it_likes_in_bounded_memory(
     process = psutil.Process(clickhouse_server.process.pid)
     most = [process.memory_info().rss] * 2
 
-    def pieces():  # type: ignore[no-untyped-def]
+    def pieces() -> Generator[bytes, None, None]:
         for _ in range(400):
             most[1] = max(most[1], process.memory_info().rss)
             yield piece

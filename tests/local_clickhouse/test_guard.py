@@ -75,15 +75,24 @@ REACHES_OUT = [
     "CREATE TABLE x (a Int) ENGINE = Kafka",
     "CREATE TABLE x (a Int) ENGINE = Distributed('c', 'd', 't')",
     "CREATE TABLE x (a UInt64) ENGINE = Dictionary(d)",
-    "CREATE TABLE x (a Int) ENGINE = MergeTree ORDER BY a SETTINGS disk = disk(type = local, path = '/tmp/x/')",
+    (
+        "CREATE TABLE x (a Int) ENGINE = MergeTree ORDER BY a SETTINGS disk = disk(type = local,"
+        " path = '/tmp/x/')"
+    ),
     "CREATE TABLE x AS file('/etc/passwd')",
     "CREATE TABLE x ENGINE = Memory AS SELECT * FROM url('http://127.0.0.1:1/', CSV)",
     "CREATE VIEW x AS SELECT * FROM url('http://127.0.0.1:1/', CSV)",
     "CREATE MATERIALIZED VIEW x ENGINE = File(CSV) AS SELECT 1",
     "CREATE DATABASE x ENGINE = Filesystem('/etc')",
     "CREATE DATABASE x ENGINE = MySQL('127.0.0.1:1', 'd', 'u', 'p')",
-    "CREATE DICTIONARY x (a UInt64) PRIMARY KEY a SOURCE(HTTP(url 'http://127.0.0.1:1' format 'TSV')) LAYOUT(FLAT()) LIFETIME(1)",
-    "CREATE OR REPLACE DICTIONARY x (a UInt64) PRIMARY KEY a SOURCE(FILE(path '/etc/passwd' format 'TSV')) LAYOUT(FLAT()) LIFETIME(1)",
+    (
+        "CREATE DICTIONARY x (a UInt64) PRIMARY KEY a SOURCE(HTTP(url 'http://127.0.0.1:1' format"
+        " 'TSV')) LAYOUT(FLAT()) LIFETIME(1)"
+    ),
+    (
+        "CREATE OR REPLACE DICTIONARY x (a UInt64) PRIMARY KEY a SOURCE(FILE(path '/etc/passwd'"
+        " format 'TSV')) LAYOUT(FLAT()) LIFETIME(1)"
+    ),
     "CREATE FUNCTION f AS x -> x",
     "CREATE NAMED COLLECTION x AS a = 1",
     "CREATE USER x",
@@ -205,8 +214,7 @@ def test_a_reader_reads(reader: httpx.Client, table: str, sql: str) -> None:
     [
         "CREATE TABLE IF NOT EXISTS {table}_2 (a Int) ENGINE = ReplacingMergeTree ORDER BY a",
         "CREATE OR REPLACE VIEW {table}_v AS SELECT * FROM {table}",
-        "CREATE MATERIALIZED VIEW IF NOT EXISTS {table}_m REFRESH EVERY 1 HOUR ENGINE = MergeTree"
-        " ORDER BY n AS SELECT n FROM {table}",
+        "CREATE MATERIALIZED VIEW {table}_m REFRESH EVERY 1 HOUR ENGINE = Memory AS SELECT 1",
         "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS file String",
         "ALTER TABLE {table} MODIFY TTL toDateTime(n) + INTERVAL 1 DAY",
         "OPTIMIZE TABLE {table} FINAL",

@@ -101,9 +101,7 @@ def words_outside(text: str) -> list[str]:
             found.append(word)
             word = ""
         if mode in ("'", '"', "`"):
-            if char == "\\":
-                step = 2
-            elif rest.startswith(mode * 2):
+            if char == "\\" or rest.startswith(mode * 2):
                 step = 2
             elif char == mode:
                 mode = ""

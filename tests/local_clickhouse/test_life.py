@@ -17,7 +17,7 @@ from tests.support import wait_until_sync
 
 TABLE = "CREATE TABLE IF NOT EXISTS t (n Int64) ENGINE = MergeTree ORDER BY n"
 SLOW = "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1"
-RUNNING = "SELECT count() FROM system.processes WHERE query LIKE '%100000000000%' AND query NOT LIKE '%processes%'"
+RUNNING = "SELECT count() FROM system.processes WHERE query LIKE '%sipHash64(number) = 1%'"
 
 
 def rows(start: int, count: int) -> bytes:
@@ -88,9 +88,11 @@ def test_a_stop_waits_for_the_insert_that_runs(tmp_path: Path) -> None:
 
 
 def test_one_process_has_a_directory(tmp_path: Path) -> None:
-    with running_clickhouse(tmp_path):
-        with pytest.raises(RuntimeError, match="in use by another process"):
-            start_clickhouse(tmp_path)
+    with (
+        running_clickhouse(tmp_path),
+        pytest.raises(RuntimeError, match="in use by another process"),
+    ):
+        start_clickhouse(tmp_path)
     with running_clickhouse(tmp_path) as server, http(server, "reader") as client:
         assert client.post("/", content="SELECT 1").text == "1\n"
 
@@ -161,10 +163,10 @@ def test_reads_do_not_keep_the_writer_waiting(clickhouse_server: LocalClickHouse
 
 
 def processes(server: LocalClickHouse) -> Callable[[], int]:
-    """Count the slow queries, through a session of its own so that no place is needed."""
+    """Count the slow queries, as the writer, whose reads have places of their own."""
 
     def count() -> int:
         with http(server, "writer") as client:
-            return int(client.post("/", content=RUNNING).text)
+            return int(client.post("/", content=RUNNING).text) - 1
 
     return count

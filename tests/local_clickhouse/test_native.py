@@ -43,9 +43,9 @@ COLUMNS = [
 
 
 def ask(reader: httpx.Client, sql: str, protocol: int = 0) -> bytes:
-    params: dict[str, str | int] = {"default_format": "Native"} | native.SETTINGS
+    params: dict[str, str] = {"default_format": "Native"} | native.SETTINGS
     if protocol:
-        params["client_protocol_version"] = protocol
+        params["client_protocol_version"] = str(protocol)
     answer = reader.post("/", params=params, content=sql)
     assert answer.status_code == 200, answer.text
     return answer.content
