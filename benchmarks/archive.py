@@ -188,7 +188,9 @@ def drain(settings: Settings, count: int, broker: int | None, ch_pid: int) -> di
         cpu = peaks.stop()
     distinct = int(client.command("SELECT count() FROM events"))
     identities = int(
-        client.command("SELECT count() FROM (SELECT DISTINCT tenant, session, epoch, seq FROM events_raw)")
+        client.command(
+            "SELECT count() FROM (SELECT DISTINCT tenant, session, epoch, seq FROM events_raw)"
+        )
     )
     ledger = int(client.command("SELECT sum(archived) FROM epochs"))
     disk = client.command(
@@ -234,7 +236,9 @@ async def main() -> None:
                 topic = settings.topic("agent.events")
                 size = await fill(address, topic, given.partitions, given.events)
                 rate = given.events / (time.monotonic() - begin)
-                print(f"filled: {size / given.events:.0f} bytes an event, {rate:,.0f}/s", flush=True)
+                print(
+                    f"filled: {size / given.events:.0f} bytes an event, {rate:,.0f}/s", flush=True
+                )
                 child = broker.child if broker else None
                 pid = child.pid if child else None
                 result = await asyncio.to_thread(drain, settings, given.events, pid, ch_pid)

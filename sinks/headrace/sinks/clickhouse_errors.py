@@ -26,9 +26,9 @@ DATA_CODES: Final = frozenset(
         131,  # TOO_LARGE_STRING_SIZE
         321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
         349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        395,  # FUNCTION_THROW_IF_VALUE_IS_NON_ZERO: the table's own checks
         407,  # DECIMAL_OVERFLOW
         467,  # CANNOT_PARSE_BOOL
-        469,  # VIOLATED_CONSTRAINT
         636,  # CANNOT_EXTRACT_TABLE_STRUCTURE
         691,  # UNKNOWN_ELEMENT_OF_ENUM
     }
@@ -67,7 +67,6 @@ def reason_of(error: Exception) -> str:
 def _without_data(text: str) -> str:
     found = re.search(r"DB::Exception: (.*)", text)
     sentence = found.group(1) if found else text
-    constraint = re.search(r"Constraint `([^`]+)`", sentence)
-    if constraint:
-        return f"constraint {constraint.group(1)} is violated"
-    return re.split(r": \(|: \{|[{\"']|\(at row", sentence, maxsplit=1)[0].strip(" :,.")[:200]
+    return re.split(r": [Ww]hile |: \(|: \{|[{\"']|\(at row", sentence, maxsplit=1)[0].strip(
+        " :,."
+    )[:200]

@@ -35,6 +35,9 @@ SOURCE_PARTITION: Final = "headrace.source_partition"
 SOURCE_OFFSET: Final = "headrace.source_offset"
 FAILED_AT: Final = "headrace.failed_at"
 
+CHECK_FAILED: Final = 395
+"""ClickHouse's code of the table's own checks."""
+
 SEND_SECONDS: Final = 30.0
 """A healthy cluster acknowledges in milliseconds, one that elects a leader in seconds."""
 
@@ -64,10 +67,10 @@ class DeadLetter:
     @property
     def kind(self) -> str:
         """A word for metrics: few, and nothing of the data."""
-        reason = self.poison.reason
-        if reason.startswith("constraint "):
-            return reason.split()[1]
-        return "malformed" if self.poison.code is None else f"code_{self.poison.code}"
+        code = self.poison.code
+        if code is None:
+            return "malformed"
+        return "without_identity" if code == CHECK_FAILED else f"code_{code}"
 
 
 class DeadLetterWriter:

@@ -20,6 +20,18 @@ CREATE TABLE IF NOT EXISTS {database}.events_raw {on_cluster}
     duration_ms Nullable(Float64) COMMENT 'Monotonic duration that only the source knows',
     ingested_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'When the archive wrote the row',
     time DateTime64(6, 'UTC') MATERIALIZED fromUnixTimestamp64Micro(toInt64(round(ts * 1000000))),
+    refused_if UInt8 MATERIALIZED
+        throwIf(tenant = '', 'tenant is empty')
+        + throwIf(session = '', 'session is empty')
+        + throwIf(epoch = '', 'epoch is empty')
+        + throwIf(seq < 1, 'seq is less than 1')
+        + throwIf(type = '', 'type is empty')
+        + throwIf(NOT (ts >= 0 AND ts < 4294967296), 'ts is not in seconds since 1970')
+        + throwIf(NOT startsWith(data, '{'), 'data is not an object')
+        + throwIf(NOT (isValidUTF8(data) AND isValidUTF8(session) AND isValidUTF8(tenant)
+            AND isValidUTF8(epoch) AND isValidUTF8(type) AND isValidUTF8(user)
+            AND isValidUTF8(agent) AND isValidUTF8(trace)), 'text is not UTF-8')
+        COMMENT 'Refuses what has no identity; a column, as chDB skips constraints when streaming',
     fingerprint UInt64 MATERIALIZED cityHash64(type, ts, data),
     hot Tuple(
         tool String,
@@ -38,17 +50,7 @@ CREATE TABLE IF NOT EXISTS {database}.events_raw {on_cluster}
         completion_tokens Nullable(UInt64),
         cache_read_tokens Nullable(UInt64)
     ) MATERIALIZED JSONExtract(data, 'Tuple(tool String, call_id String, status String, model String, error_class String, reason String, outcome String, decision String, finish_reason String, incomplete_reason String, duration_ms Nullable(Float64), first_token_ms Nullable(Float64), prompt_tokens Nullable(UInt64), completion_tokens Nullable(UInt64), cache_read_tokens Nullable(UInt64))'),
-    data_json Nullable(JSON) ALIAS accurateCastOrNull(data, 'JSON'),
-    CONSTRAINT tenant_is_named CHECK tenant != '',
-    CONSTRAINT session_is_named CHECK session != '',
-    CONSTRAINT epoch_is_named CHECK epoch != '',
-    CONSTRAINT seq_starts_at_1 CHECK seq >= 1,
-    CONSTRAINT type_is_named CHECK type != '',
-    CONSTRAINT ts_is_in_seconds CHECK ts >= 0 AND ts < 4294967296,
-    CONSTRAINT data_is_an_object CHECK startsWith(data, '{'),
-    CONSTRAINT text_is_utf8 CHECK isValidUTF8(data) AND isValidUTF8(session) AND isValidUTF8(tenant)
-        AND isValidUTF8(epoch) AND isValidUTF8(type) AND isValidUTF8(user) AND isValidUTF8(agent)
-        AND isValidUTF8(trace)
+    data_json Nullable(JSON) ALIAS accurateCastOrNull(data, 'JSON')
 )
 ENGINE = {replacing}
 PARTITION BY toMonday(time)

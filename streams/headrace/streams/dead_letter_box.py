@@ -1,0 +1,187 @@
+"""Reading the dead-letter queue, and sending letters back. For people and scripts, not workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from headrace.events import topics
+from headrace.events.errors import HeadraceError, Retryable
+from headrace.events.settings import Settings
+from headrace.streams import dead_letters as names
+
+POLL_MS: Final = 500
+"""An answer from a healthy broker takes milliseconds; a silence of this long is the end."""
+
+REQUEST_MS: Final = 20_000
+
+
+class Place(NamedTuple):
+    """Where a dead letter came from: what identifies it."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter, as it stands in the queue."""
+
+    place: Place
+    reason: str
+    code: int | None
+    """ClickHouse's error code; None where the value was refused before it was sent."""
+    failed_at: float
+    """Seconds since 1970."""
+    key: bytes | None
+    value: bytes | None
+    """Hostile: show it to a terminal only with its control characters made harmless."""
+    redriven: bool
+
+
+class NoSuchLetterError(HeadraceError):
+    """No dead letter came from there."""
+
+
+async def list_letters(settings: Settings, *, redriven: bool = False) -> list[Letter]:
+    """Return the dead letters, oldest first, each source record once.
+
+    ``redriven`` adds those that were sent back. Raises :class:`Retryable` where Kafka is away.
+    """
+    dead: dict[Place, Letter] = {}
+    sent_back: set[Place] = set()
+    async for record in _records(settings):
+        headers = dict(record.headers)
+        place = _place(headers)
+        if place is None:
+            continue
+        if headers.get(names.KIND) == names.KIND_REDRIVEN:
+            sent_back.add(place)
+        else:
+            dead.setdefault(place, _letter(place, headers, record))
+    letters = [replace(letter, redriven=letter.place in sent_back) for letter in dead.values()]
+    return [letter for letter in letters if redriven or not letter.redriven]
+
+
+async def show(settings: Settings, place: Place) -> Letter:
+    """Return one letter, redriven or not. Raises :class:`NoSuchLetterError`."""
+    for letter in await list_letters(settings, redriven=True):
+        if letter.place == place:
+            return letter
+    raise NoSuchLetterError(f"no dead letter came from {place}: see `headrace dlq list`")
+
+
+async def redrive(settings: Settings, places: Collection[Place] | None = None) -> list[Letter]:
+    """Send letters back to the topic that they came from, with their key and value as they were.
+
+    ``places``: which (default: all that are dead). Returns those sent. A letter counts as dead
+    until its marker stands in the queue, which is written after the source topic has acknowledged:
+    a crash between the two sends it twice, and identity removes one. What is refused again is a
+    new dead letter. Raises :class:`Retryable` where Kafka is away,
+    :class:`NoSuchLetterError` where one of the places holds no dead letter.
+    """
+    letters = await list_letters(settings)
+    if places is not None:
+        there = {letter.place for letter in letters}
+        for place in places:
+            if place not in there:
+                raise NoSuchLetterError(f"no dead letter came from {place}: nothing was sent")
+        letters = [letter for letter in letters if letter.place in set(places)]
+    queue = settings.topic(topics.DEAD_LETTERS)
+    async with _producer(settings) as producer:
+        for letter in letters:
+            await producer.send_and_wait(
+                letter.place.topic, letter.value, letter.key, partition=letter.place.partition
+            )
+            marker = [(names.KIND, names.KIND_REDRIVEN), *names.source_headers(*letter.place)]
+            await producer.send_and_wait(queue, None, key=letter.key, headers=marker)
+    return letters
+
+
+def _place(headers: dict[str, bytes]) -> Place | None:
+    try:
+        return Place(
+            headers[names.SOURCE_TOPIC].decode(),
+            int(headers[names.SOURCE_PARTITION]),
+            int(headers[names.SOURCE_OFFSET]),
+        )
+    except (KeyError, ValueError):
+        return None  # not written by us
+
+
+def _letter(place: Place, headers: dict[str, bytes], record: Any) -> Letter:
+    code = headers.get(names.CODE)
+    return Letter(
+        place=place,
+        reason=headers.get(names.REASON, b"").decode(errors="replace"),
+        code=int(code) if code else None,
+        failed_at=float(headers.get(names.FAILED_AT, b"0")),
+        key=record.key,
+        value=record.value,
+        redriven=False,
+    )
+
+
+async def _records(settings: Settings) -> AsyncIterator[Any]:
+    """Yield every record of the queue up to its end."""
+    kafka = settings.need_kafka()
+    topic = settings.topic(topics.DEAD_LETTERS)
+    consumer = AIOKafkaConsumer(
+        **kafka.client_kwargs(),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        request_timeout_ms=REQUEST_MS,
+    )
+    async with _reached(settings, consumer):
+        if topic not in await consumer.topics():
+            raise HeadraceError(f"no topic {topic}: run `headrace topics apply`")
+        partitions = [
+            TopicPartition(topic, number)
+            for number in sorted(consumer.partitions_for_topic(topic) or ())
+        ]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while True:
+            batches = await consumer.getmany(timeout_ms=POLL_MS)
+            for batch in batches.values():
+                for record in batch:
+                    yield record
+            # The embedded broker names an end that lies before the true one: silence decides too.
+            if not batches and all([await consumer.position(tp) >= ends[tp] for tp in partitions]):
+                return
+
+
+@asynccontextmanager
+async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(
+        **settings.need_kafka().client_kwargs(),
+        acks="all",
+        max_request_size=settings.max_event_bytes + 131_072,
+        request_timeout_ms=REQUEST_MS,
+    )
+    async with _reached(settings, producer):
+        yield producer
+
+
+@asynccontextmanager
+async def _reached(settings: Settings, client: Any) -> AsyncIterator[None]:
+    try:
+        await asyncio.wait_for(client.start(), REQUEST_MS / 1000)
+        yield
+    except (KafkaError, OSError, asyncio.TimeoutError) as error:
+        where = settings.need_kafka().bootstrap_servers
+        raise Retryable(f"Kafka at {where}: {error or 'no answer'}") from None
+    finally:
+        await client.stop()
