@@ -1,0 +1,194 @@
+"""What the archive does, whatever the broker: inherited for the embedded and for a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from headrace.events.errors import HeadraceError
+from headrace.events.settings import ClickHouseSettings
+from headrace.streams import dead_letter_box, topic_admin
+from headrace.streams.dead_letter_box import Place
+from tests.archive.rig import PARTITIONS, Rig
+from tests.stack.clickhouse import start_clickhouse
+from tests.support import wait_until
+
+
+class ArchiveBehaviour:
+    session_timeout = 6.0
+    """A real Kafka takes no less; the embedded one joins sooner with less."""
+
+    @pytest.fixture
+    async def rig(
+        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
+    ) -> AsyncIterator[Rig]:
+        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
+        await rig.prepare()
+        yield rig
+        await rig.close()
+
+    async def test_what_is_sent_is_archived_and_committed(self, rig: Rig) -> None:
+        await rig.produce([rig.line(seq) for seq in range(1, 3001)])
+        worker = await rig.start()
+        await rig.archived(3000)
+        await wait_until(worker.healthy, what="healthy")
+        await wait_until(lambda: _is(rig, dict.fromkeys(range(PARTITIONS), 1000)), what="commit")
+        # What comes later is archived and committed too, batch after batch.
+        await rig.produce([rig.line(seq) for seq in range(3001, 3301)])
+        await rig.archived(3300)
+        await wait_until(lambda: _is(rig, dict.fromkeys(range(PARTITIONS), 1100)), what="commit")
+        assert await worker.metric("headrace_archive_rows_total") == 3300
+        assert worker.stop() == 0
+
+    async def test_the_last_commit_comes_with_the_stop(self, rig: Rig) -> None:
+        worker = await rig.start()
+        await wait_until(worker.healthy, 60, what="healthy")
+        await rig.produce([rig.line(seq) for seq in range(1, 301)])
+        await rig.archived(300)
+        assert worker.stop() == 0
+        assert sum((await rig.committed()).values()) == 300
+
+    async def test_killed_in_the_middle_nothing_is_lost_or_doubled(self, rig: Rig) -> None:
+        await rig.produce([rig.line(seq) for seq in range(1, 6001)])
+        for _ in range(2):
+            worker = await rig.start()
+            await wait_until(lambda: _some_rows(rig), 60, what="the first rows")
+            worker.kill()
+            await rig.produce([rig.line(seq) for seq in range(1, 301)])  # and sent once more
+        await rig.start()
+        await rig.archived(6000, 90)
+        await wait_until(lambda: _is_sum(rig, 6600), 60, what="all committed")
+        await rig.archived(6000)
+
+    async def test_workers_come_and_go(self, rig: Rig) -> None:
+        total = 0
+        first = await rig.start()
+        await wait_until(first.healthy, 60, what="the first")
+        for step in range(3):
+            await rig.produce([rig.line(total + n) for n in range(1, 1501)])
+            total += 1500
+            if step == 0:
+                second = await rig.start()
+            elif step == 1:
+                await wait_until(second.healthy, 60, what="the second")
+                first.kill()
+        await rig.archived(total, 90)
+        await wait_until(lambda: _is_sum(rig, total), 60, what="all committed")
+        assert second.stop() == 0
+
+    async def test_poison_among_good_events_is_set_aside_and_comes_back(self, rig: Rig) -> None:
+        values: list[bytes | None] = [rig.line(seq) for seq in range(1, 601)]
+        bad = {
+            50: b"not json",
+            100: None,
+            150: rig.line(1000) + rig.line(1001),
+            200: b"",
+            250: rig.line(0),
+            300: rig.line(9).replace(b"piece 9", b"\xff"),
+            350: rig.line(7, tenant=""),
+        }
+        for place, value in bad.items():
+            values.insert(place, value)
+        await rig.produce(values, partition=1)
+        worker = await rig.start()
+        await rig.archived(600)
+        letters = await wait_until(
+            lambda: _letters(rig, len(bad)), 30, what="the letters", interval=0.5
+        )
+        assert {letter.place for letter in letters} == {Place(rig.topic, 1, o) for o in bad}
+        assert {letter.place.offset: letter.value or None for letter in letters} == {
+            offset: value or None for offset, value in bad.items()
+        }
+        assert all(letter.reason and letter.key == b"key" for letter in letters)
+        assert {letter.place.offset: letter.reason for letter in letters}[350] == "tenant is empty"
+        assert await worker.metric("headrace_archive_dead_letters_total") == len(bad)
+        one = await dead_letter_box.show(rig.settings, Place(rig.topic, 1, 50))
+        assert one.value == b"not json"
+
+        sent = await dead_letter_box.redrive(rig.settings, [one.place])
+        assert [letter.place for letter in sent] == [one.place]
+        # It is as bad as before: dead again at its new place, and no longer at its old one.
+        letters = await wait_until(lambda: _letters(rig, len(bad)), 30, what="dead again")
+        assert one.place not in {letter.place for letter in letters}
+        with pytest.raises(dead_letter_box.NoSuchLetterError):
+            await dead_letter_box.redrive(rig.settings, [one.place])
+        again = await dead_letter_box.list_letters(rig.settings, redriven=True)
+        assert len(again) == len(bad) + 1
+
+    async def test_too_many_refused_stop_the_worker_without_acknowledging(self, rig: Rig) -> None:
+        await rig.produce([rig.line(seq) for seq in range(1, 101)], partition=0)
+        await rig.produce([b"{bad %d}" % n for n in range(200)], partition=0)
+        worker = await rig.start("--max-dead-consecutive", "50")
+        assert await worker.ended() == 1
+        last = worker.log.read_text().strip().splitlines()[-1]
+        assert "in a row were refused" in last
+        assert sum((await rig.committed()).values()) == 0
+        assert await dead_letter_box.list_letters(rig.settings) == []
+        # Told to take it, it does.
+        await rig.start("--max-dead-consecutive", "1000", "--max-dead-ratio", "1")
+        await wait_until(lambda: _is_sum(rig, 300), 60, what="all committed")
+        assert len(await dead_letter_box.list_letters(rig.settings)) == 200
+
+    async def test_clickhouse_restarted_in_the_middle(
+        self, kafka: str, tmp_path: Path
+    ) -> None:
+        directory = tmp_path / "clickhouse"
+        server = await asyncio.to_thread(start_clickhouse, directory)
+        rig = Rig(kafka, ClickHouseSettings(server.writer_url), tmp_path, self.session_timeout)
+        try:
+            await rig.prepare()
+            worker = await rig.start()
+            await wait_until(worker.healthy, 60, what="healthy")
+            await rig.produce([rig.line(seq) for seq in range(1, 1001)])
+            await rig.archived(1000)
+            server.process.kill()
+            server.process.wait(10)
+            await rig.produce([rig.line(seq) for seq in range(1001, 3001)])
+            await wait_until(lambda: _waiting(worker), 60, what="the worker says that it waits")
+            committed = await rig.committed()
+            server = await asyncio.to_thread(
+                start_clickhouse, directory, "--port", str(server.port)
+            )
+            await rig.archived(3000, 90)
+            assert sum(committed.values()) <= 1000
+            await wait_until(lambda: _is_sum(rig, 3000), 60, what="all committed")
+            assert worker.process.poll() is None
+        finally:
+            await rig.close()
+            server.stop()
+
+    async def test_topics_are_made_once(self, rig: Rig) -> None:
+        assert await topic_admin.apply(rig.settings) == []
+        assert await topic_admin.diff(rig.settings) == []
+
+    async def test_a_topic_that_is_not_there_is_told(self, kafka: str, tmp_path: Path) -> None:
+        rig = Rig(kafka, ClickHouseSettings("http://127.0.0.1:9/headrace"), tmp_path, 6)
+        missing = await topic_admin.diff(rig.settings)
+        assert rig.topic in {change.topic for change in missing}
+        with pytest.raises(HeadraceError, match="topics apply"):
+            await dead_letter_box.list_letters(rig.settings)
+
+
+async def _is(rig: Rig, committed: dict[int, int]) -> bool:
+    return await rig.committed() == committed
+
+
+async def _is_sum(rig: Rig, total: int) -> bool:
+    return sum((await rig.committed()).values()) == total
+
+
+async def _some_rows(rig: Rig) -> bool:
+    return await rig.rows() > 0
+
+
+async def _letters(rig: Rig, count: int) -> list[dead_letter_box.Letter]:
+    letters = await dead_letter_box.list_letters(rig.settings)
+    return letters if len(letters) == count else []
+
+
+async def _waiting(worker: object) -> bool:
+    _, text = await asyncio.to_thread(worker.get, "/healthz")  # type: ignore[attr-defined]
+    return "waits for its sink" in text
