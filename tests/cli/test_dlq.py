@@ -24,9 +24,9 @@ async def send(stack: Stack, session: str, *values: bytes) -> None:
 
 
 def refused(tenant: str, seq: int) -> bytes:
-    """A good event to us, with a user that the archive's column cannot take."""
+    """A good event to us, with a turn that the archive's column cannot take."""
     event = {"v": 1, "tenant": tenant, "session": "s\x1b[2J", "epoch": EPOCH, "seq": seq}
-    return orjson.dumps({**event, "ts": START, "type": "x", "data": {}, "user": {"no": "text"}})
+    return orjson.dumps({**event, "ts": START, "type": "x", "data": {}, "turn": -1})
 
 
 @pytest.fixture

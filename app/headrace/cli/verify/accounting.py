@@ -114,10 +114,11 @@ def account(found: Found, *, now: float) -> Account:
     seen += [pair[1] for places in (found.dead, found.in_flight, told_ranges) for pair in places]
     accepted = max(seen)
     gaps = ranges.normalize((*found.holes, (found.highest + 1, accepted)))
-    in_flight = ranges.intersect(gaps, ranges.normalize(found.in_flight))
-    gaps = ranges.subtract(gaps, in_flight)
+    # A dead letter can stand in Kafka before the offset that it came from is committed.
     dead = ranges.intersect(gaps, ranges.normalize(found.dead))
     gaps = ranges.subtract(gaps, dead)
+    in_flight = ranges.intersect(gaps, ranges.normalize(found.in_flight))
+    gaps = ranges.subtract(gaps, in_flight)
     dropped, missing, missing_ranges, misfits = _explain(gaps, told_ranges, found)
     return Account(
         id=found.id,

@@ -1,0 +1,132 @@
+"""status, doctor and tail."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from pathlib import Path
+
+import aiokafka
+import orjson
+import pytest
+
+from headrace.events import topics
+from tests.cli.conftest import Cli, Stack, command_line, insert, line
+from tests.support import unique
+
+
+async def send(stack: Stack, topic: str, session: str, *values: bytes) -> None:
+    producer = aiokafka.AIOKafkaProducer(**stack.settings.need_kafka().client_kwargs())
+    await producer.start()
+    for value in values:
+        await producer.send_and_wait(topic, value, session.encode())
+    await producer.stop()
+
+
+@pytest.fixture
+def deserted(on_stack: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Topics that no worker reads, with three events of a tenant: ``(prefix, tenant)``."""
+    prefix, tenant = unique() + ".", unique()
+    monkeypatch.setenv("HEADRACE_TOPIC_PREFIX", prefix)
+    assert on_stack("topics", "diff").code == 1
+    assert on_stack("topics", "apply").code == 0
+    assert on_stack("topics", "diff").code == 0
+    lines = [line(tenant, "s", seq, "x", {}) for seq in (1, 2, 3)]
+    asyncio.run(send(stack, prefix + topics.EVENTS, "s", *lines))
+    return prefix, tenant
+
+
+def test_a_well_stack(on_stack: Cli) -> None:
+    ran = on_stack("status")
+    assert ran.code == 0
+    assert ran.out.endswith("all is well\n")
+    (one,) = on_stack("status", "--json").objects
+    assert one["healthy"]
+    assert {part["name"] for part in one["parts"]} == {"kafka", "clickhouse", "archive"}
+    assert one["groups"][0]["processor"] == "archive"
+    assert one["spool_bytes"] is None
+
+
+def test_lag_without_a_worker_is_trouble(
+    deserted: tuple[str, str], on_stack: Cli, stack: Stack
+) -> None:
+    ran = on_stack("status", "--json")
+    assert ran.code == 1
+    (one,) = ran.objects
+    assert one["groups"][0]["behind"] == 3
+    assert any("headrace worker archive" in trouble for trouble in one["troubles"])
+
+
+def test_what_no_worker_has_read_is_in_flight(deserted: tuple[str, str], on_stack: Cli) -> None:
+    _, tenant = deserted
+    (one,) = on_stack("verify", "--tenant", tenant, "--json").objects
+    assert (one["accepted"], one["in_flight"], one["missing"]) == (3, 3, 0)
+    assert one["adds_up"]
+
+
+def test_the_doctor_finds_a_well_stack_well(on_stack: Cli) -> None:
+    ran = on_stack("doctor", "--json")
+    assert {check["level"] for check in ran.objects} <= {"ok", "warn"}, ran.out
+    assert ran.code == 0
+    names = {check["name"] for check in ran.objects}
+    assert {"versions", "kafka", "topics", "clickhouse", "schema", "clocks", "spool"} <= names
+
+
+def test_the_doctor_says_what_is_missing(
+    on_stack: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HEADRACE_TOPIC_PREFIX", unique())
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HEADRACE_SPOOL_DIR", str(tmp_path / "file" / "spool"))
+    ran = on_stack("doctor")
+    assert ran.code == 1
+    failed = [text for text in ran.out.splitlines() if text.startswith("fail")]
+    assert any("headrace topics apply" in text for text in failed)
+    assert any(text.startswith("fail spool:") for text in failed)
+
+
+def test_the_doctor_notices_a_clock_that_is_ahead(on_stack: Cli, stack: Stack) -> None:
+    insert(stack, [line(unique(), "s", 1, "x", {}, ts=time.time() + 3_600)])
+    checks = {check["name"]: check for check in on_stack("doctor", "--json").objects}
+    assert checks["sources"]["level"] == "warn"
+    assert "ahead" in checks["sources"]["text"]
+
+
+def test_the_doctor_tells_wrong_settings(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_PARTITIONS", "many")
+    ran = cli("doctor")
+    assert ran.code == 1
+    assert "fail settings: HEADRACE_PARTITIONS" in ran.out
+
+
+def test_tail_follows_what_it_is_asked_for(deserted: tuple[str, str], stack: Stack) -> None:
+    prefix, tenant = deserted
+    args = ["tail", "--tenant", tenant, "--type", "wanted", "--json"]
+    with subprocess.Popen(
+        command_line(*args, "--state-dir", str(stack.settings.state_dir)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        # It follows from now on, and says nothing when that is: send until the first one comes.
+        found = asyncio.run(_send_until_seen(stack, prefix, tenant, child))
+        child.terminate()
+    event = orjson.loads(found)
+    assert (event["tenant"], event["type"], event["seq"] >= 10) == (tenant, "wanted", True)
+
+
+async def _send_until_seen(
+    stack: Stack, prefix: str, tenant: str, child: subprocess.Popen[bytes]
+) -> bytes:
+    assert child.stdout is not None
+    seen = asyncio.create_task(asyncio.to_thread(child.stdout.readline))
+    for seq in range(10, 300):
+        other = line(unique(), "s", seq, "wanted", {})
+        noise = line(tenant, "s", seq, "noise", {})
+        wanted = line(tenant, "s", seq, "wanted", {"text": "\x1b[2J"})
+        await send(stack, prefix + topics.EVENTS, "s", other, noise, wanted)
+        done, _ = await asyncio.wait([seen], timeout=0.2)
+        if done:
+            break
+    return await asyncio.wait_for(seen, 30)

@@ -1,0 +1,101 @@
+"""Write the generated pages: ``python -m tests.docs.generate``. The tests compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from headrace.cli.group import COMMANDS, cli
+from headrace.events.settings import VARIABLES
+from headrace.streams.metrics_defs import METRICS
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+NOTE: Final = "<!-- Generated: python -m tests.docs.generate -->\n"
+
+
+def settings_page() -> str:
+    """Every variable, from the table that reads them."""
+    rows = [f"| `{name}` | {_cell(meaning)} |" for name, meaning in VARIABLES.items()]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            NOTE,
+            "Every process reads its settings once, from these variables. What `headrace up` runs",
+            "is found through `stack.json` in the state directory; variables win over it. An",
+            "unknown `HEADRACE_` variable is an error: a typing error must not pass for a setting.",
+            "",
+            "| variable | meaning |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def metrics_page() -> str:
+    """Every metric of the workers, from their typed table."""
+    rows = [
+        f"| `{one.name}` | {one.kind} | {', '.join(f'`{label}`' for label in one.labels)} "
+        f"| {_cell(one.help)} | {_cell(one.action)} |"
+        for one in METRICS
+    ]
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            NOTE,
+            "Each worker serves these at `/metrics` (`headrace worker --metrics-port`); a local",
+            "stack merges them at the `metrics` address of its `stack.json`.",
+            "",
+            "| metric | kind | labels | meaning | when it looks wrong |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def commands_page() -> str:
+    """Every command's help, as click prints it."""
+    lines = ["# Commands", "", NOTE]
+    lines += [
+        "Exit codes: 0 done; 1 done, and the answer is bad news (not healthy, does not add up); 2",
+        "could not be done, and one line on stderr says what to do; 130 interrupted.",
+        "",
+    ]
+    for path, command in every_command():
+        context = click.Context(command, info_name=f"headrace {path}", max_content_width=88)
+        context.terminal_width = 88
+        lines += [f"## headrace {path}", "", "```text", command.get_help(context), "```", ""]
+    return "\n".join(lines)
+
+
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """Yield the commands that do something, by their path."""
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {sub}", one) for sub, one in command.commands.items())
+        else:
+            yield name, command
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "commands.md": commands_page,
+}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
