@@ -17,12 +17,20 @@ from headrace.events.settings import KafkaSettings
 PARTITIONS = 4
 
 
-async def create_topic(kafka: str | KafkaSettings, topic: str, **config: str) -> None:
+async def create_topic(
+    kafka: str | KafkaSettings, topic: str, *, replication: int = 1, limit: int = 1_000_000
+) -> None:
     settings = kafka if isinstance(kafka, KafkaSettings) else KafkaSettings(kafka)
     admin = AIOKafkaAdminClient(**settings.client_kwargs())
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=config)])
+        await admin.create_topics(
+            [
+                NewTopic(
+                    topic, PARTITIONS, replication, topic_configs={"max.message.bytes": str(limit)}
+                )
+            ]
+        )
     finally:
         await admin.close()
 

@@ -93,6 +93,16 @@ async def test_a_broker_that_forgot_is_sent_again_what_the_spool_keeps(
     assert holes(await identities(broker.address, TOPIC)) == {}
 
 
+async def test_what_fell_back_to_memory_is_shipped_though_no_event_follows(
+    broker: EmbeddedKafka, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way of a directory")
+    producer = EventProducer(broker.address, tenant="t", spool_dir=tmp_path / "file" / "spool")
+    producer.hook(session="s")(event())
+    await wait_until(lambda: producer.report().delivered == 1)
+    await asyncio.to_thread(producer.close)
+
+
 @pytest.mark.kafka
 @pytest.mark.parametrize("way", ["plain", "scram", "certificate"])
 @pytest.mark.parametrize("shipper", ["process", "thread"])

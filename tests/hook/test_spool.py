@@ -27,6 +27,14 @@ from .conftest import Unshipped, spooled
 Make = Callable[..., Unshipped]
 
 
+class Clock:
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def chunk(size: int = 500) -> Any:
     return SimpleNamespace(type="llm_text", data={"chunk": "x" * size})
 
@@ -202,20 +210,52 @@ def test_a_vanished_directory_is_noticed_and_its_lines_are_rescued(
     assert (report.accepted, report.spooled, report.dropped) == (52, 52, {})
 
 
+@pytest.mark.parametrize(("took", "writes"), [(0.06, 3), (1.5, 1)])
 def test_a_slow_disk_is_left_for_a_while(
-    make: Make, spool_dir: Path, monkeypatch: pytest.MonkeyPatch
+    make: Make, spool_dir: Path, monkeypatch: pytest.MonkeyPatch, took: float, writes: int
 ) -> None:
     producer = make()
     hook = producer.hook(session="s")
     hook(chunk())
-    now = producer._journal._clock()
-    times = iter([now, now + 0.06])
-    monkeypatch.setattr(producer._journal, "_clock", lambda: next(times, now + 0.06))
+    clock, write = Clock(producer._journal._clock()), os.write
+
+    pauses = iter([took] * writes)
+
+    def slow(fd: int, data: bytes) -> int:
+        clock.now += next(pauses)
+        return write(fd, data)
+
+    monkeypatch.setattr(producer._journal, "_clock", clock)
+    with monkeypatch.context() as patched:
+        patched.setattr("headrace.producers.spool.os.write", slow)
+        for _ in range(writes + 2):
+            hook(chunk())
+    assert producer._journal.slow_writes == writes
+    assert len(spooled(spool_dir)) == 1 + writes
+    assert producer._memory.written == 2
+    clock.now += 10
     hook(chunk())
-    hook(chunk())
-    assert producer._journal.slow_writes == 1
-    assert len(spooled(spool_dir)) == 2
-    assert producer._memory.written == 1
+    assert len(spooled(spool_dir)) == 2 + writes
+
+
+def test_one_slow_write_among_quick_ones_costs_no_durability(
+    make: Make, spool_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    producer = make()
+    hook = producer.hook(session="s")
+    clock, write = Clock(producer._journal._clock()), os.write
+    pauses = iter([0.0, 0.2, 0.0, 0.2, 0.2, 0.0])
+
+    def sometimes_slow(fd: int, data: bytes) -> int:
+        clock.now += next(pauses)
+        return write(fd, data)
+
+    monkeypatch.setattr(producer._journal, "_clock", clock)
+    with monkeypatch.context() as patched:
+        patched.setattr("headrace.producers.spool.os.write", sometimes_slow)
+        for _ in range(6):
+            hook(chunk())
+    assert len(spooled(spool_dir)) == 6
 
 
 def test_other_threads_do_not_wait_for_one_that_hangs_in_a_write(

@@ -27,7 +27,12 @@ from headrace.producers.warn import Warnings
 PATIENCE: Final = 0.05
 """Seconds that a thread waits for another that is writing, before it leaves its event to it."""
 SLOW: Final = 0.05
-"""Seconds after which a write counts as slow: the next events go to memory."""
+"""Seconds after which a write counts as slow."""
+SLOW_RUN: Final = 3
+"""Slow writes in a row after which the next events go to memory. A single one is most often the
+machine's processors being busy, and must not cost a second of durability."""
+STALLED: Final = 1.0
+"""Seconds after which one write is enough."""
 LOOK: Final = 1.0
 """Seconds between two looks after the house."""
 RETRY_MAX: Final = 30.0
@@ -83,6 +88,8 @@ class Journal:
         self.dropped: dict[str, int] = {}
         """Drops of epochs that are over, by reason."""
         self.slow_writes = 0
+        self._slow_run = 0
+        self._memory_in_use = False
 
     # ── the hook's side ──────────────────────────────────────────────────────
 
@@ -166,11 +173,24 @@ class Journal:
             except OSError as error:
                 self._give_up_spool(f"cannot be written ({error.strerror})")
             else:
-                if self._clock() - now > SLOW:
-                    self.slow_writes += 1
-                    self._give_up_spool("is slow")
+                took = self._clock() - now
+                if took > SLOW:
+                    self._slow_write(took)
+                elif self._slow_run:
+                    self._slow_run = 0
                 return refusal
-        return self._memory.append(line, rank)
+        refusal = self._memory.append(line, rank)
+        if not self._memory_in_use:
+            self._memory_in_use = True
+            self._on_look()
+        return refusal
+
+    def _slow_write(self, took: float) -> None:
+        self.slow_writes += 1
+        self._slow_run += 1
+        if self._slow_run >= SLOW_RUN or took > STALLED:
+            self._slow_run = 0
+            self._give_up_spool("is slow")
 
     def _drop(self, epoch: Epoch, seq: int, reason: str) -> None:
         epoch.drop(seq, reason)
@@ -208,6 +228,7 @@ class Journal:
     def _look_after(self, now: float) -> None:
         self._check_at = now + LOOK
         if self._closed:
+            self._on_look()  # what is still on its way needs who carries it
             return
         if self._spool is None:
             self._try_spool(now)
@@ -231,6 +252,7 @@ class Journal:
         self._retry_at = now + self._retry_delay
         try:
             self._spool = self._open_spool()
+            self._memory_in_use = False
         except OSError as error:
             self._warn("spool", "headrace's spool cannot be opened (%s): using memory", error)
 
@@ -238,6 +260,7 @@ class Journal:
         if self._spool is None:
             return
         self._warn("spool", "headrace's spool %s: using memory", why)
+        self._retry_at = max(self._retry_at, self._clock() + LOOK)
         spool, self._spool = self._spool, None
         self._retire(spool)
 

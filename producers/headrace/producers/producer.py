@@ -118,7 +118,7 @@ class EventProducer:
         else:
             self._lane_host = ThreadHost(self._ship_lanes)
         self._memory_host: Host = ThreadHost(self._ship_memory)
-        self._start_at = 0.0
+        self._start_at: dict[Host, float] = {}
         self._unbound = self._hook(Binding(self._tenant, None))
         self._journal.open()
         _LIVING.add(self)
@@ -311,30 +311,27 @@ class EventProducer:
 
     def _look_after_hosts(self) -> None:
         """Start what should run and does not. On the agent's thread, so not here but beside it."""
-        wanted = []
-        if self._journal.spool is not None and not self._lane_host.alive():
-            wanted.append(self._lane_host)
-        if not self._durable or self._memory.used_bytes:
-            wanted += [] if self._memory_host.alive() else [self._memory_host]
+        if self._journal.spool is not None:
+            self._keep_running(self._lane_host)
+        if self._memory.used_bytes:
+            self._keep_running(self._memory_host)
+
+    def _keep_running(self, host: Host) -> None:
         now = time.monotonic()
-        if wanted and now >= self._start_at:
-            self._start_at = now + RESTART
-            threading.Thread(target=_start, args=(wanted,), daemon=True).start()
+        if host.alive() or now < self._start_at.get(host, 0.0):
+            return
+        self._start_at[host] = now + RESTART
+        threading.Thread(target=host.start, name="headrace-start", daemon=True).start()
 
     def _after_fork(self) -> None:
         self._id = secrets.token_hex(8)
         self._final = None
-        self._start_at = 0.0
+        self._start_at.clear()
         self._warn = Warnings()
         self._memory.forget()
         self._journal.after_fork()
         self._lane_host.forget()
         self._memory_host.forget()
-
-
-def _start(hosts: list[Host]) -> None:
-    for host in hosts:
-        host.start()
 
 
 def _default_spool_dir() -> Path:
