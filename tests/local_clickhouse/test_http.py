@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import zlib
+from pathlib import Path
 
 import httpx
 import lz4.frame  # type: ignore[import-untyped]
@@ -76,6 +77,23 @@ def test_the_default_format(
         reader.post("/", params=params, headers=headers, content="SELECT 1 FORMAT TSV").text
         == "1\n"
     )
+
+
+@pytest.mark.parametrize("fmt", ["CSV INTO OUTFILE '{path}'", "CSV;SELECT 1", "", "`CSV`", "é"])
+def test_a_format_is_a_name_and_no_more(
+    writer: httpx.Client, table: str, tmp_path: Path, fmt: str
+) -> None:
+    fmt = fmt.replace("{path}", str(tmp_path / "out"))
+    asked = writer.post("/", params={"default_format": fmt}, content="SELECT 1")
+    named = [(b"X-ClickHouse-Format", fmt.encode())]
+    header = writer.post("/", headers=named, content="SELECT 1")
+    quoted = writer.post("/", content=f"SELECT 1 FORMAT `{fmt} SETTINGS`")
+    insert = writer.post("/", content=f"INSERT INTO {table} FORMAT `{fmt} SETTINGS` 1,2")
+    for answer in (asked, header, quoted, insert):
+        assert answer.text == "1\n" if not fmt else answer.status_code in (400, 404), answer.text
+        if not fmt:
+            break
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_database_comes_from_parameter_or_header(reader: httpx.Client) -> None:

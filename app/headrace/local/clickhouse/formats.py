@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+from headrace.local.clickhouse.errors import ClickHouseError
 
 DEFAULT: Final = "TabSeparated"
 
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ALIASES: Final = {
     "tsv": "tabseparated",
     "tsvraw": "tabseparatedraw",
@@ -38,6 +42,16 @@ _CONTENT_TYPES: Final = (
     ("vertical", "text/plain; charset=UTF-8"),
     ("markdown", "text/markdown; charset=UTF-8"),
 )
+
+
+def checked(name: str) -> str:
+    """Return the name of a format, for it goes to the engine beside the statement.
+
+    Raises :class:`ClickHouseError` (73) for what is no name at all.
+    """
+    if not _NAME.fullmatch(name):
+        raise ClickHouseError(73, f"Unknown format {name[:64]!r}", "UNKNOWN_FORMAT")
+    return name
 
 
 def canonical(name: str) -> str:

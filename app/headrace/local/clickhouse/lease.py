@@ -112,8 +112,14 @@ class Lease:
         except asyncio.CancelledError:
             # The client is gone. The connection is the thread's until it returns.
             self.broken = True
-            if killable and not running.done():
-                await self._pool.kill(self._tag)
-            with suppress(Exception):
-                await running
+            await self._settle(running, kill=killable and self.kind == "READ_ONLY")
             raise
+
+    async def _settle(self, running: asyncio.Future[T], *, kill: bool) -> None:
+        """Wait for a thread, whoever cancels this. A kill may come before the query is listed."""
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                if kill:
+                    await self._pool.kill(self._tag)
+                await asyncio.wait({running}, timeout=0.5)
+        running.exception()  # nobody asks for it any more

@@ -66,9 +66,9 @@ def read(user: str, params: Mapping[str, str], headers: Mapping[str, str]) -> Qu
         user=user,
         query_id=_query_id(params, headers),
         database=params.get("database") or headers.get("X-ClickHouse-Database") or "",
-        default_format=params.get("default_format")
-        or headers.get("X-ClickHouse-Format")
-        or formats.DEFAULT,
+        default_format=formats.checked(
+            params.get("default_format") or headers.get("X-ClickHouse-Format") or formats.DEFAULT
+        ),
         settings=settings,
         bound=bound,
         session_id=params.get("session_id") or None,

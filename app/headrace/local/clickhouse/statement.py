@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from headrace.local.clickhouse import guard, lexer
+from headrace.local.clickhouse import formats, guard, lexer
 from headrace.local.clickhouse.errors import ClickHouseError
 from headrace.local.clickhouse.lexer import QUOTED, WORD, Token
 
@@ -64,7 +64,7 @@ def _trailing_format(found: list[Token]) -> str | None:
         if found[at].is_word("FORMAT") and found[at + 1].kind in (WORD, QUOTED):
             rest = found[at + 2 :]
             if not rest or rest[0].is_word("SETTINGS"):
-                return found[at + 1].text
+                return formats.checked(found[at + 1].text)
     return None
 
 
@@ -105,4 +105,4 @@ def _with_data(text: bytes, head: list[Token], data_format: str, start: int) -> 
     if not head:
         raise ClickHouseError(62, "Syntax error: INSERT without a table", "SYNTAX_ERROR")
     sql = text[: head[-1].end].decode()
-    return Statement(sql, guard.read_tokens(sql), data_format, start)
+    return Statement(sql, guard.read_tokens(sql), formats.checked(data_format), start)
