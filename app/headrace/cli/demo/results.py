@@ -21,10 +21,9 @@ class Question:
 TENANTS: Final = Question(
     "Sessions by tenant",
     """\
-SELECT tenant, uniqExact(session) AS sessions, countIf(type = 'turn_end') AS turns,
-    countIf(type = 'tool_complete') AS tools, sum(prompt_tokens) AS tokens_in,
-    sum(completion_tokens) AS tokens_out, count() AS events
-FROM events GROUP BY tenant ORDER BY tenant""",
+SELECT tenant, count() AS sessions, sum(turns) AS turns, sum(tool_calls) AS tools,
+    sum(prompt_tokens) AS tokens_in, sum(completion_tokens) AS tokens_out, sum(events) AS events
+FROM sessions GROUP BY tenant ORDER BY tenant""",
     ("sessions", "turns", "tools", "tokens_in", "tokens_out", "events"),
 )
 
@@ -32,42 +31,37 @@ TOOLS: Final = Question(
     "Tools: failures and durations",
     """\
 SELECT tool, count() AS calls, countIf(status = 'error') AS failed,
-    countIf(status = 'cancelled') AS not_run,
     round(quantileIf(0.5)(duration_ms, status = 'ok')) AS p50_ms,
     round(quantileIf(0.95)(duration_ms, status = 'ok')) AS p95_ms
-FROM events WHERE type = 'tool_complete' GROUP BY tool ORDER BY calls DESC, tool LIMIT 8""",
-    ("calls", "failed", "not_run", "p50_ms", "p95_ms"),
+FROM tool_calls GROUP BY tool ORDER BY calls DESC, tool LIMIT 7""",
+    ("calls", "failed", "p50_ms", "p95_ms"),
 )
 
 MODELS: Final = Question(
     "Tokens by model",
     """\
-SELECT s.model AS model, count() AS calls, sum(c.prompt_tokens) AS tokens_in,
-    sum(c.cache_read_tokens) AS cached, sum(c.completion_tokens) AS tokens_out,
-    round(quantile(0.5)(c.first_token_ms)) AS first_token_p50_ms
-FROM events AS c
-JOIN (SELECT tenant, session, any(model) AS model FROM events
-    WHERE type = 'session_start' GROUP BY tenant, session) AS s USING (tenant, session)
-WHERE c.type = 'llm_call_completed' GROUP BY model ORDER BY tokens_in DESC""",
-    ("calls", "tokens_in", "cached", "tokens_out", "first_token_p50_ms"),
+SELECT model, count() AS calls, sum(retries) AS retried, sum(prompt_tokens) AS tokens_in,
+    sum(cached_tokens) AS cached, sum(completion_tokens) AS tokens_out
+FROM llm_calls GROUP BY model ORDER BY tokens_in DESC""",
+    ("calls", "retried", "tokens_in", "cached", "tokens_out"),
 )
 
 SLOWEST: Final = Question(
     "Slowest turns",
     """\
-SELECT tenant, session, turn, round(duration_ms) AS ms,
-    if(incomplete_reason = '', status, incomplete_reason) AS ended
-FROM events WHERE type = 'turn_end' ORDER BY duration_ms DESC LIMIT 5""",
-    ("turn", "ms"),
+SELECT session, turn, round(duration_ms) AS ms, tool_calls AS tools,
+    if(incomplete_reason = '', status, incomplete_reason) AS ended,
+    left(user_message, 42) AS asked
+FROM turns ORDER BY duration_ms DESC LIMIT 4""",
+    ("turn", "ms", "tools"),
 )
 
 PEOPLE: Final = Question(
     "What was denied, and what people answered",
     """\
-SELECT tenant, session, user, tool, if(outcome = '', decision, outcome) AS answer,
-    round(toFloat64OrNull(JSONExtractRaw(data, 'wait_ms'))) AS waited_ms
-FROM events WHERE type = 'confirmation_resolved' OR decision = 'deny'
-ORDER BY tenant, session""",
+SELECT tenant, session, user, tool, permission, confirmation AS answer,
+    round(confirmation_wait_ms) AS waited_ms
+FROM tool_calls WHERE permission = 'deny' OR confirmation_asked ORDER BY tenant, session""",
     ("waited_ms",),
 )
 
