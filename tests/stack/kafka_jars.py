@@ -37,7 +37,7 @@ _POM = f"""\
 
 _HELP = (
     "the tests on a real Kafka need {missing} on PATH: "
-    "apt-get install openjdk-17-jre-headless maven, or set KAFKA_BOOTSTRAP_SERVERS"
+    "apt-get install default-jre-headless maven, or set KAFKA_BOOTSTRAP_SERVERS"
 )
 
 
