@@ -129,4 +129,6 @@ async def _send_until_seen(
         done, _ = await asyncio.wait([seen], timeout=0.2)
         if done:
             break
-    return await asyncio.wait_for(seen, 30)
+    if not seen.done():
+        child.kill()  # which ends the thread that reads
+    return await seen

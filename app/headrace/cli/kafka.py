@@ -19,8 +19,9 @@ from headrace.events.settings import Settings
 CONNECT_SECONDS: Final = 10.0
 """A cluster that has not answered by then is away: people wait for the answer."""
 REQUEST_MS: Final = 10_000
-LAST_POLL_MS: Final = 500
-"""How long the end must stay silent. The embedded broker's end offsets lag behind its log."""
+POLL_MS: Final = 500
+SILENCE_MS: Final = 15_000
+"""A partition whose leader is elected anew answers within seconds."""
 
 
 def group(settings: Settings, processor: str) -> str:
@@ -115,15 +116,20 @@ async def true_ends(
 
 
 async def read_on(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
-    """Yield the records from the current positions until the ends are passed and all is silent."""
-    partitions = list(ends)
-    while True:
-        batches = await client.getmany(*partitions, timeout_ms=LAST_POLL_MS)
+    """Yield the records from the current positions until the ends are passed.
+
+    A fetch brings whole batches, so that a batch which begins before its end is there to its last
+    record. Raises CommandError where the broker falls silent before.
+    """
+    silent = 0
+    while not await _passed(client, ends):
+        batches = await client.getmany(*ends, timeout_ms=POLL_MS)
+        silent = 0 if batches else silent + 1
+        if silent * POLL_MS > SILENCE_MS:
+            raise CommandError("Kafka stopped answering: see `headrace doctor`, then try again")
         for batch in batches.values():
             for record in batch:
                 yield record
-        if not batches and await _passed(client, ends):
-            return
 
 
 async def _passed(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
