@@ -51,6 +51,7 @@ async def _serve(options: argparse.Namespace) -> None:
         server.application(),
         access_log=None,
         auto_decompress=False,
+        read_bufsize=1 << 20,  # bodies are megabytes
         handler_cancellation=True,
         shutdown_timeout=1.0,  # what still runs then is a read, and is cancelled
     )

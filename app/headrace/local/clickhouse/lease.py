@@ -94,8 +94,9 @@ class Lease:
         """Start an INSERT."""
         return await self._run(lambda: self._connection.insert(head, fmt))
 
-    async def append(self, insert: Insert, data: bytes) -> None:
-        await self._run(lambda: insert.append(data))
+    async def append(self, insert: Insert, pieces: list[bytes]) -> None:
+        """Hand data over, in one go."""
+        await self._run(lambda: insert.append(b"".join(pieces)))
 
     async def finish(self, insert: Insert) -> Answer:
         """End an INSERT: what it returns is on disk."""

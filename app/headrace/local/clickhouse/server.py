@@ -98,7 +98,7 @@ class Server:
         query = asked[_QUERY] = read_query(user, params, asked.headers)
         text = params.get("query", "").encode("utf-8", "surrogateescape")
         data = body.pieces(asked) if not form else body.nothing()
-        parsed, text = await _parse(text, data)
+        parsed, pieces = await _parse(text, data)
         if not parsed.writes:
             self._settle(asked)
         answering = self._answering(asked)
@@ -107,7 +107,7 @@ class Server:
             if asked.method == "GET" and lease.kind == "MUTATING":
                 raise readonly("Cannot execute query in readonly mode. Use POST to change data.")
             if parsed.data_format is not None:
-                return await _insert(answering, lease, parsed, text, data)
+                return await _insert(answering, lease, parsed, pieces, data)
             fmt = parsed.output_format or query.default_format
             return await answering.run(lease, parsed, fmt)
 
@@ -125,43 +125,64 @@ async def _ping(_asked: web.Request) -> web.Response:
     return web.Response(text="Ok.\n")
 
 
-async def _parse(text: bytes, data: AsyncIterator[bytes]) -> tuple[Statement, bytes]:
-    """Read as much of the body as the statement takes; return both, with the data that came."""
-    if text:
-        text += b"\n"
-    gathered = bytearray(text)
+async def _parse(text: bytes, data: AsyncIterator[bytes]) -> tuple[Statement, list[bytes]]:
+    """Read as much of the body as the statement takes; return both, with the data that came.
+
+    A body is megabytes: it stays in the pieces that it came in until chDB takes it.
+    """
+    pieces = [text + b"\n"] if text else []
+    size = len(text)
     async for piece in data:
-        gathered += piece
-        if len(gathered) >= INSERT_PIECE:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= INSERT_PIECE:
             break
-    text = bytes(gathered)
-    insert = statement.parse_insert(text)
+    insert = statement.parse_insert(_beginning(pieces, statement.HEAD_LIMIT))
     if insert is not None:
-        return insert, text
-    if len(text) > QUERY_LIMIT:
+        return insert, _behind(pieces, insert.data_start)
+    if size > QUERY_LIMIT:
         raise ClickHouseError(
             229, f"The query is longer than {QUERY_LIMIT} bytes", "QUERY_IS_TOO_LARGE"
         )
-    return await asyncio.to_thread(statement.parse, text), text
+    return await asyncio.to_thread(statement.parse, b"".join(pieces)), []
+
+
+def _beginning(pieces: list[bytes], size: int) -> bytes:
+    taken, have = [], 0
+    for piece in pieces:
+        taken.append(piece[: size - have])
+        have += len(taken[-1])
+        if have >= size:
+            break
+    return b"".join(taken)
+
+
+def _behind(pieces: list[bytes], start: int) -> list[bytes]:
+    for at, piece in enumerate(pieces):
+        if start < len(piece):
+            return [piece[start:], *pieces[at + 1 :]]
+        start -= len(piece)
+    return []
 
 
 async def _insert(
     answering: Answering,
     lease: Lease,
     parsed: Statement,
-    text: bytes,
+    pieces: list[bytes],
     data: AsyncIterator[bytes],
 ) -> web.Response:
     insert = await lease.insert(parsed.sql, parsed.data_format or formats.DEFAULT)
     try:
-        gathered = bytearray(memoryview(text)[parsed.data_start :])
+        size = sum(map(len, pieces))
         async for piece in data:
-            gathered += piece
-            if len(gathered) >= INSERT_PIECE:
-                await lease.append(insert, bytes(gathered))
-                gathered.clear()
-        if gathered:
-            await lease.append(insert, bytes(gathered))
+            pieces.append(piece)
+            size += len(piece)
+            if size >= INSERT_PIECE:
+                await lease.append(insert, pieces)
+                pieces, size = [], 0
+        if pieces:
+            await lease.append(insert, pieces)
         done = await lease.finish(insert)
     except BaseException:
         await lease.cancel(insert)
