@@ -132,9 +132,7 @@ class ArchiveBehaviour:
         await wait_until(lambda: _is_sum(rig, 300), 60, what="all committed")
         assert len(await dead_letter_box.list_letters(rig.settings)) == 200
 
-    async def test_clickhouse_restarted_in_the_middle(
-        self, kafka: str, tmp_path: Path
-    ) -> None:
+    async def test_clickhouse_restarted_in_the_middle(self, kafka: str, tmp_path: Path) -> None:
         directory = tmp_path / "clickhouse"
         server = await asyncio.to_thread(start_clickhouse, directory)
         rig = Rig(kafka, ClickHouseSettings(server.writer_url), tmp_path, self.session_timeout)

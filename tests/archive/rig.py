@@ -99,10 +99,7 @@ class Rig:
         log = self.directory / f"worker-{len(self.workers)}.log"
         command = [sys.executable, "-m", "headrace.streams.worker", "archive"]
         command += ["--session-timeout", str(self.session_timeout), *arguments]
-        with log.open("wb") as stderr:
-            process = subprocess.Popen(
-                command, env=environment, stdout=subprocess.PIPE, stderr=stderr
-            )
+        process = _spawn(command, environment, log)
         assert process.stdout is not None
         with process.stdout:
             ready = orjson.loads(await asyncio.to_thread(process.stdout.readline))
@@ -147,9 +144,7 @@ class Rig:
         return await asyncio.to_thread(ask)
 
     async def rows(self) -> int:
-        return int(
-            await self.scalar("SELECT count() FROM events WHERE tenant = {tenant:String}")
-        )
+        return int(await self.scalar("SELECT count() FROM events WHERE tenant = {tenant:String}"))
 
     async def archived(self, count: int, timeout: float = 60) -> None:
         """Wait until the view holds exactly so many events."""
@@ -159,8 +154,8 @@ class Rig:
             logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
             raise AssertionError(f"{error}; {await self.rows()} are there\n{logs}") from None
         assert await self.rows() == count
-        distinct = "SELECT count() FROM (SELECT DISTINCT session, epoch, seq FROM events WHERE tenant = {tenant:String})"
-        assert await self.scalar(distinct) == count
+        distinct = "SELECT uniqExact(session, epoch, seq) FROM events"
+        assert await self.scalar(f"{distinct} WHERE tenant = {{tenant:String}}") == count
 
     async def _holds(self, count: int) -> bool:
         return await self.rows() >= count
@@ -182,3 +177,8 @@ class Rig:
         for worker in self.workers:
             if worker.process.poll() is None:
                 worker.kill()
+
+
+def _spawn(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as stderr:
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr)

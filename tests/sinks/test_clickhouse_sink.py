@@ -128,8 +128,8 @@ async def test_what_has_no_identity_is_refused(
         lambda t: line(t, 7)[:-1],
         lambda t: line(t, 7)[:-2] + b'"}',
         lambda t: line(t, 7).replace(b"hello", b"\xff\xfe"),
-        lambda t: b"",
-        lambda t: b"null",
+        lambda _: b"",
+        lambda _: b"null",
     ],
 )
 async def test_no_row_is_smuggled_in(sink: ClickHouseSink, client: Client, make: Any) -> None:

@@ -37,11 +37,13 @@ def test_each_value_lands_or_is_told(count: int, data: st.DataObject) -> None:
     values = [
         GOOD % (i + 1) if kind in "gb" else b"{not json %d}" % i for i, kind in enumerate(kinds)
     ]
-    server = Server({value for value, kind in zip(values, kinds) if kind != "g"})
+    server = Server({value for value, kind in zip(values, kinds, strict=True) if kind != "g"})
     told: dict[int, Poison] = {}
     landed = asyncio.run(isolate(values, server.insert, told.__setitem__))
     assert set(told) == {i for i, kind in enumerate(kinds) if kind != "g"}
-    assert sorted(server.landed) == sorted(v for v, kind in zip(values, kinds) if kind == "g")
+    assert sorted(server.landed) == sorted(
+        v for v, kind in zip(values, kinds, strict=True) if kind == "g"
+    )
     assert landed == len(server.landed)
 
 

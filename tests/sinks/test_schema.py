@@ -199,7 +199,7 @@ async def test_an_epoch_without_an_end_is_open(session: Session, client: Client)
 
 async def test_data_is_json_where_it_can_be(session: Session, client: Client) -> None:
     session.add("x", a={"b": 5})
-    session.add("x", **{"a.b": 1, "a": {"b": 2}})
+    session.add("x", 1, **{"a.b": 1, "a": {"b": 2}})
     await session.write()
     rows = client.query(
         "SELECT data_json.a.b, data_json IS NULL FROM events"

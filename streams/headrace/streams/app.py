@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.types import EventT, Message
@@ -14,14 +14,14 @@ from headrace.streams.transport import CoalescingTransport
 from headrace.streams.tuning import Tuning
 
 
-class BatchSchema(faust.Schema):  # type: ignore[misc]
+class BatchSchema(faust.Schema[Any, Any]):
     """Hands the transport's batches to agents as they are."""
 
-    def compile(self, app: faust.App, **kwargs: Any) -> Any:
+    def compile(self, app: Any, **kwargs: Any) -> Any:
         create_event = app.create_event
 
-        async def decode(message: Message, *, propagate: bool = False) -> EventT:
-            return create_event(None, message.value, message.headers, message)
+        async def decode(message: Message, **_kwargs: Any) -> EventT[Any]:
+            return cast("EventT[Any]", create_event(None, message.value, message.headers, message))
 
         return decode
 

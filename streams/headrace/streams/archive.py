@@ -15,9 +15,9 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
-import faust
+from faust.types import StreamT
 
 from headrace.events import topics
 from headrace.events.errors import Poison, Retryable
@@ -83,9 +83,9 @@ class Archive:
     async def close(self) -> None:
         await self._sink.close()
 
-    async def _collect(self, stream: faust.Stream[Any]) -> AsyncIterator[None]:
+    async def _collect(self, stream: StreamT[Any]) -> AsyncIterator[None]:
         # Acknowledging is ours: Faust would acknowledge what this body fails on.
-        async for event in stream.noack().events():
+        async for event in cast("Any", stream).noack().events():
             self._gatherer.put(event)
             yield
 

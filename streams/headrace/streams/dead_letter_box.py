@@ -144,12 +144,12 @@ async def _records(settings: Settings) -> AsyncIterator[Any]:
         request_timeout_ms=REQUEST_MS,
     )
     async with _reached(settings, consumer):
-        if topic not in await consumer.topics():
+        # partitions_for_topic() knows only topics that the client already reads.
+        metadata: Any = await consumer._client.fetch_all_metadata()  # noqa: SLF001
+        numbers = sorted(metadata.partitions_for_topic(topic) or ())
+        if not numbers:
             raise HeadraceError(f"no topic {topic}: run `headrace topics apply`")
-        partitions = [
-            TopicPartition(topic, number)
-            for number in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
+        partitions = [TopicPartition(topic, number) for number in numbers]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)

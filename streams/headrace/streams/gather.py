@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from faust.types import EventT
 
@@ -17,22 +17,22 @@ from headrace.streams.transport import RecordBatch
 class Gathered:
     """Batches in the order of their arrival; of one partition, in offset order."""
 
-    events: list[EventT] = field(default_factory=list)
+    events: list[EventT[Any]] = field(default_factory=list)
     """One a batch: acknowledge each when its records have landed."""
     values: list[bytes | None] = field(default_factory=list)
     """Of all records, batch after batch."""
     size: int = 0
     """Bytes of the values."""
 
-    def add(self, event: EventT) -> None:
-        batch: RecordBatch = event.value
+    def add(self, event: EventT[Any]) -> None:
+        batch = cast("RecordBatch", event.value)
         self.events.append(event)
         self.values.extend([record.value for record in batch.records])
         self.size += batch.size
 
     @property
     def batches(self) -> list[RecordBatch]:
-        return [event.value for event in self.events]
+        return [cast("RecordBatch", event.value) for event in self.events]
 
     def place(self, index: int) -> tuple[RecordBatch, Any]:
         """Return the batch and the record of a value."""
@@ -63,9 +63,9 @@ class Gatherer:
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._clock = clock
-        self._queue: asyncio.Queue[EventT] = asyncio.Queue()
+        self._queue: asyncio.Queue[EventT[Any]] = asyncio.Queue()
 
-    def put(self, event: EventT) -> None:
+    def put(self, event: EventT[Any]) -> None:
         self._queue.put_nowait(event)
 
     async def get(self) -> Gathered:

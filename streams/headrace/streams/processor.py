@@ -17,8 +17,9 @@ class Processor(Protocol):
     def app(self) -> faust.App: ...
     @property
     def failed(self) -> asyncio.Future[Exception]:
-        """Done when the processor cannot go on: its result is why, in one line. The worker exits
-        without acknowledging what was in work.
+        """Done when the processor cannot go on; its result is why.
+
+        The worker then exits without acknowledging what was in work.
         """
         ...
 

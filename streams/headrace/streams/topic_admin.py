@@ -161,7 +161,7 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[
         )
         for spec in missing
     ]
-    response = await admin.create_topics(new)
+    response: Any = await admin.create_topics(new)
     for topic, code, *message in response.topic_errors:
         if code not in (0, ALREADY_EXISTS):
             why = next((text for text in message if text), for_code(code).__name__)
@@ -182,7 +182,8 @@ async def _alter(admin: AIOKafkaAdminClient, topic: str, should: dict[str, str])
     # Kafka replaces the whole set of a topic: what others have set must be sent along.
     current = await _overrides(admin, topic)
     resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs={**current, **should})
-    for response in await admin.alter_configs([resource]):
+    responses: list[Any] = await admin.alter_configs([resource])
+    for response in responses:
         for code, message, *_ in response.resources:
             if code:
                 raise TopicError(f"topic {topic} cannot be altered: {message}")

@@ -17,13 +17,13 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import aiokafka
 import faust
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, ConsumerMessage
+from faust.types import TP, ConsumerMessage, Message
 
 from headrace.events.settings import KafkaSettings
 from headrace.streams.tuning import Tuning
@@ -56,6 +56,11 @@ class RecordBatch:
         return offset
 
 
+def batch_of(message: Message) -> RecordBatch:
+    """Return what a message of this transport carries."""
+    return cast("RecordBatch", message.value)
+
+
 class _LightRecords(OrderedDict[Any, Any]):
     """What aiokafka's fetcher has fetched, told not to wrap every record in a dataclass.
 
@@ -69,17 +74,17 @@ class _LightRecords(OrderedDict[Any, Any]):
         super().__setitem__(tp, result)
 
 
-def _as_it_is(tp: Any, record: Any) -> Any:
+def _as_it_is(_tp: Any, record: Any) -> Any:
     return record
 
 
-class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread, with an aiokafka consumer that is set up by us."""
 
-    consumer: CoalescingConsumer
+    consumer: CoalescingConsumer  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def _create_worker_consumer(self, transport: CoalescingTransport) -> aiokafka.AIOKafkaConsumer:
-        tuning = transport.tuning
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        tuning: Tuning = transport.tuning
         # Read by Faust when a table recovers.
         self._assignor = RoundRobinPartitionAssignor
         return _LightConsumer(
@@ -106,14 +111,18 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def position_of(self, tp: TP) -> int:
         """Return where the next fetch begins, 0 where that is not known. From any thread."""
-        assignment = self._ensure_consumer()._subscription.subscription.assignment  # noqa: SLF001
+        consumer: Any = self._ensure_consumer()
+        subscription = consumer._subscription.subscription  # noqa: SLF001 - there is no public way
+        assignment = subscription.assignment if subscription is not None else None
         if assignment is None or tp not in assignment.tps:
             return 0
-        return assignment.state_value(tp)._position or 0  # noqa: SLF001
+        position: int | None = assignment.state_value(tp)._position  # noqa: SLF001 - the same
+        return position or 0
 
     async def say_alive(self) -> None:
         """Tell aiokafka that this consumer still wants its partitions. For the thread's loop."""
-        with self._ensure_consumer()._fetcher._subscriptions.fetch_context():  # noqa: SLF001
+        consumer: Any = self._ensure_consumer()
+        with consumer._fetcher._subscriptions.fetch_context():  # noqa: SLF001 - the same
             pass
 
 
@@ -122,13 +131,13 @@ class _LightConsumer(aiokafka.AIOKafkaConsumer):  # type: ignore[misc]
 
     async def start(self) -> None:
         await super().start()
-        self._fetcher._records = _LightRecords()
+        cast("Any", self._fetcher)._records = _LightRecords()  # noqa: SLF001 - the same
 
 
-class CoalescingConsumer(driver.Consumer):  # type: ignore[misc]
+class CoalescingConsumer(driver.Consumer):
     """Yields one message per partition and fetch. Lives on the app's loop."""
 
-    _thread: _ConsumerThread
+    _thread: _ConsumerThread  # pyright: ignore[reportIncompatibleVariableOverride]
     transport: CoalescingTransport
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -181,7 +190,7 @@ class CoalescingConsumer(driver.Consumer):  # type: ignore[misc]
             message = self._to_message(tp, batch)
             self._handed_out.setdefault(tp, deque()).append(message)
             self._current.add(id(message))
-            self._buffered_bytes += message.value.size
+            self._buffered_bytes += batch_of(message).size
             yield tp, message
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
@@ -194,9 +203,9 @@ class CoalescingConsumer(driver.Consumer):  # type: ignore[misc]
             last.offset,
             last.timestamp / 1000.0,
             last.timestamp_type,
-            (),
             None,
-            RecordBatch(tp.topic, tp.partition, records, size),
+            None,
+            cast("Any", RecordBatch(tp.topic, tp.partition, records, size)),
             None,
             None,
             size,
@@ -226,14 +235,14 @@ class CoalescingConsumer(driver.Consumer):  # type: ignore[misc]
         except Exception as error:
             self.log.warning("seeking back to the committed offsets failed: %r", error)
 
-    def ack(self, message: ConsumerMessage) -> bool:
+    def ack(self, message: Message) -> bool:
         if not message.acked and self.is_current(message):
-            self._buffered_bytes -= message.value.size
+            self._buffered_bytes -= batch_of(message).size
             self._room.set()
         done: bool = super().ack(message)
         return done
 
-    def is_current(self, message: ConsumerMessage) -> bool:
+    def is_current(self, message: Message) -> bool:
         """Whether an acknowledgement would count: not forgotten by a seek or a rebalance."""
         return id(message) in self._current
 
@@ -270,14 +279,14 @@ class CoalescingConsumer(driver.Consumer):  # type: ignore[misc]
             for message in self._handed_out.pop(tp, ()):
                 self._current.discard(id(message))
                 if not message.acked:
-                    self._buffered_bytes -= message.value.size
+                    self._buffered_bytes -= batch_of(message).size
         self._room.set()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's check mistakes back-pressure for a fault; :mod:`.watchdog` looks instead."""
 
 
-class _Producer(driver.Producer):  # type: ignore[misc]
+class _Producer(driver.Producer):
     """Faust's producer, with an aiokafka producer that is set up by us."""
 
     transport: CoalescingTransport
@@ -293,11 +302,11 @@ class _Producer(driver.Producer):  # type: ignore[misc]
         )
 
 
-class CoalescingTransport(driver.Transport):  # type: ignore[misc]
+class CoalescingTransport(driver.Transport):
     """Set as ``app.transport`` before the app starts, on the loop that runs it."""
 
-    Consumer: ClassVar[type[CoalescingConsumer]] = CoalescingConsumer
-    Producer: ClassVar[type[_Producer]] = _Producer
+    Consumer = CoalescingConsumer
+    Producer = _Producer
 
     def __init__(self, app: faust.App, kafka: KafkaSettings, tuning: Tuning) -> None:
         super().__init__(app.conf.broker, app)

@@ -16,7 +16,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
 
 import orjson
 
@@ -50,14 +51,17 @@ class WorkerOptions:
     names: tuple[str, ...]
     host: str = "127.0.0.1"
     metrics_port: int = 0
-    tuning: Tuning = Tuning()
-    archive: ArchiveOptions = ArchiveOptions()
+    tuning: Tuning = field(default_factory=Tuning)
+    archive: ArchiveOptions = field(default_factory=ArchiveOptions)
     stall_seconds: float = 180.0
     watch_interval: float = 5.0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a worker to its end. Never returns: see :func:`run`."""
+    """Run a worker to its end. Never returns.
+
+    A failed Faust app leaves threads that would keep the process alive, so it ends itself.
+    """
     options = _parse(argv)
     try:
         settings = load()
@@ -66,19 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     _run(settings, options)
 
 
-def run(names: Sequence[str], *, settings: Settings, metrics_port: int = 0) -> int:
-    """Run the processors until SIGINT or SIGTERM, then end the process with the exit code.
-
-    Never returns: a failed Faust app leaves threads that would keep the process alive.
-    Raises :class:`SettingsError` before anything starts.
-    """
-    unknown = sorted(set(names) - set(FACTORIES))
-    if unknown:
-        raise SettingsError(f"no processor {unknown[0]}: there is {', '.join(sorted(FACTORIES))}")
-    return _run(settings, WorkerOptions(tuple(names), metrics_port=metrics_port))
-
-
-def _run(settings: Settings, options: WorkerOptions) -> int:
+def _run(settings: Settings, options: WorkerOptions) -> NoReturn:
     logging.basicConfig(
         level=logging.WARNING,
         stream=sys.stderr,
@@ -127,7 +119,7 @@ async def _supervise(
         while True:
             if stopping.done():
                 return 0
-            for processor, start in zip(processors, starts):
+            for processor, start in zip(processors, starts, strict=True):
                 reason = _over(processor, start)
                 if reason is not None:
                     return _say(EXIT_FAILED, f"{processor.name} stops: {reason}")
@@ -138,7 +130,8 @@ async def _supervise(
                     return _say(EXIT_STALLED, watchdog.result())
             await asyncio.wait([stopping], timeout=POLL_SECONDS)
     finally:
-        for task in (*starts, *watchdogs, stopping):
+        tasks: list[asyncio.Future[Any]] = [*starts, *watchdogs, stopping]
+        for task in tasks:
             task.cancel()
 
 

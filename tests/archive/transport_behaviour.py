@@ -1,0 +1,133 @@
+"""The coalescing transport in a running Faust app, with a sink that the test holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.events.errors import Retryable
+from headrace.events.settings import ClickHouseSettings
+from headrace.sinks.base import Refused, Values
+from headrace.streams import topic_admin
+from headrace.streams.archive import Archive
+from headrace.streams.metrics import Metrics
+from headrace.streams.tuning import Tuning
+from tests.archive.rig import PARTITIONS, Rig
+from tests.support import wait_until
+
+
+class HeldSink:
+    """Takes what it is given, unless it is away."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.values: list[bytes | None] = []
+        self.tries = 0
+
+    async def write(self, values: Values, refused: Refused) -> int:
+        self.tries += 1
+        if self.away:
+            raise Retryable("away")
+        self.values += values
+        return len(values)
+
+    async def healthy(self) -> bool:
+        return not self.away
+
+    async def close(self) -> None:
+        pass
+
+
+class TransportBehaviour:
+    session_timeout = 6.0
+
+    @pytest.fixture
+    async def rig(self, kafka: str, tmp_path: Path) -> Rig:
+        nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
+        rig = Rig(kafka, nowhere, tmp_path, self.session_timeout)
+        await topic_admin.apply(rig.settings)
+        return rig
+
+    @pytest.fixture
+    def sink(self) -> HeldSink:
+        return HeldSink()
+
+    @pytest.fixture
+    async def archive(self, rig: Rig, sink: HeldSink) -> AsyncIterator[Archive]:
+        tuning = Tuning(
+            session_timeout_ms=int(self.session_timeout * 1000),
+            max_poll_interval_ms=2_000,
+            max_buffered_bytes=20_000,
+            max_fetch_bytes=10_000,
+            commit_interval=0.2,
+        )
+        archive = Archive(rig.settings, sink, Metrics(), tuning=tuning)
+        await archive.app.start()
+        yield archive
+        await archive.app.stop()
+
+    async def test_with_full_buffers_it_stays_in_its_group(
+        self, rig: Rig, archive: Archive, sink: HeldSink
+    ) -> None:
+        await rig.produce([rig.line(1)])
+        await wait_until(lambda: sink.values, 60, what="the first event")
+        generation = coordinator(archive).generation
+        sink.away = True
+        await rig.produce([rig.line(seq) for seq in range(2, 2002)])
+        consumer: Any = archive.app.consumer
+        await wait_until(lambda: consumer.buffered_bytes >= 20_000, 30, what="full buffers")
+        # Three times as long as the group would bear a consumer that does not poll.
+        idle = [coordinator(archive)._subscription.fetcher_idle_time]
+        for _ in range(60):
+            await asyncio.sleep(0.1)
+            idle.append(coordinator(archive)._subscription.fetcher_idle_time)
+        assert max(idle) < 2
+        assert coordinator(archive).generation == generation
+        assert consumer.buffered_bytes <= 20_000 + PARTITIONS * 11_000
+        sink.away = False
+        await wait_until(lambda: len(sink.values) >= 2001, 30, what="the rest")
+        assert len(set(sink.values)) == len(sink.values) == 2001
+        await wait_until(lambda: committed(rig, 2001), 30, what="all committed")
+        assert consumer.buffered_bytes == 0
+
+    async def test_nothing_is_committed_before_it_has_landed(
+        self, rig: Rig, archive: Archive, sink: HeldSink
+    ) -> None:
+        sink.away = True
+        await rig.produce([rig.line(seq) for seq in range(1, 31)])
+        await wait_until(lambda: sink.tries > 3, 60, what="tries")
+        assert await committed(rig, 0)
+        assert archive.waiting_for_sink
+
+    async def test_a_batch_that_is_lost_on_the_way_holds_the_commit(
+        self, rig: Rig, archive: Archive, sink: HeldSink
+    ) -> None:
+        await rig.produce([rig.line(1)], partition=0)
+        await wait_until(lambda: committed(rig, 1), 60, what="the first committed")
+        consumer: Any = archive.app.consumer
+        take = archive._gatherer.put
+        archive._gatherer.put = lambda _event: None  # type: ignore[method-assign]
+        await rig.produce([rig.line(2)], partition=0)
+        await wait_until(lambda: consumer.buffered_bytes > 0, 30, what="the second handed out")
+        archive._gatherer.put = take  # type: ignore[method-assign]
+        await rig.produce([rig.line(3)], partition=0)
+        await wait_until(lambda: rig.line(3) in sink.values, 30, what="the third landed")
+        await consumer.commit()
+        assert await committed(rig, 1)
+        # What follows every rebalance: it is read again from there.
+        await consumer.perform_seek()
+        await wait_until(lambda: committed(rig, 3), 30, what="all committed")
+        assert rig.line(2) in sink.values
+
+
+def coordinator(archive: Archive) -> Any:
+    thread: Any = archive.app.consumer._thread  # type: ignore[attr-defined]
+    return thread._consumer._coordinator
+
+
+async def committed(rig: Rig, total: int) -> bool:
+    return sum((await rig.committed()).values()) == total
