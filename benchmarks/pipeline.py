@@ -82,7 +82,7 @@ def measure(running: Chain, count: int, directory: Path) -> dict[str, Any]:
             " (SELECT uniqExact(tenant, session, epoch, seq) FROM headrace.events_raw)",
         )
     verify = subprocess.run(
-        [sys.executable, "-m", "headrace.cli.main", "verify"],
+        [sys.executable, "-m", "headrace.cli.main", "verify", "--json"],
         env=worker_environ(running.settings) | {"HEADRACE_SPOOL_DIR": str(spool)},
         capture_output=True,
         text=True,
@@ -98,7 +98,7 @@ def measure(running: Chain, count: int, directory: Path) -> dict[str, Any]:
         "rows_in_view": rows[0],
         "distinct_identities": rows[1],
         "verify_exit": verify.returncode,
-        "verify": (verify.stdout + verify.stderr).strip().splitlines()[-12:],
+        "verify": _verdict(verify),
         "events_per_second": {
             "hook (time in the calls)": round(accepted / agent_says["in_hook"]),
             "agent (with making the events)": round(accepted / (agent_says["accepted_at"] - began)),
@@ -109,6 +109,13 @@ def measure(running: Chain, count: int, directory: Path) -> dict[str, Any]:
         },
         "peak_mib": {name: round(kib / 1024) for name, kib in sorted(peaks.kib.items())},
     }
+
+
+def _verdict(verify: subprocess.CompletedProcess[str]) -> Any:
+    try:
+        return json.loads(verify.stdout)
+    except ValueError:
+        return (verify.stdout + verify.stderr).strip().splitlines()[-1:]
 
 
 def wait_for_rows(running: Chain, wanted: int) -> float:

@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 
 from headrace.local.background import BackgroundLoop
 from headrace.local.child import Child
+from headrace.local.kafka import cluster_id
 from headrace.local.ports import free_port
 from tests.stack.kafka_jars import jars, program
 from tests.support import wait_until
@@ -122,11 +123,13 @@ class KafkaCluster:
         await wait_until(serves, _READY_WITHIN_S, interval=0.2, what=f"broker {broker.node}")
 
 
-async def _knows_of(address: str, size: int, cluster_id: str) -> bool:
-    """Whether the broker answers, and sees itself in the cluster.
+async def _knows_of(address: str, size: int, expected: str) -> bool:
+    """Whether the broker answers, and sees itself and the others in the cluster.
 
     At the first start of a cluster of three, topics with three replicas need all three.
     """
+    if await cluster_id(address) != expected:  # asked first, since it is silent about failures
+        return False
     admin = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=5000)
     try:
         await asyncio.wait_for(admin.start(), 10.0)
@@ -135,7 +138,7 @@ async def _knows_of(address: str, size: int, cluster_id: str) -> bool:
         return False
     finally:
         await admin.close()
-    return answer["cluster_id"] == cluster_id and len(answer["brokers"]) == size
+    return len(answer["brokers"]) == size
 
 
 def _java(broker: Broker) -> list[str]:
