@@ -148,8 +148,9 @@ def test_replay_changes_nothing(
     studio: Studio, recorder: Recorder, starts: str, tmp_path: Path
 ) -> None:
     """agentao's replay puts itself in front of the transport, at any time."""
-    replies = [Reply(tools=(ToolCall("get_order", {"order_id": "1"}),)), Reply("one"), Reply("two")]
-    agent = studio.agent(replies, tools=["get_order"], replay_config=ReplayConfig(enabled=True))
+    call = Reply(tools=(ToolCall("issue_refund", {"order_id": "1", "amount": "1"}),))
+    replies = [call, Reply("one"), call, Reply("two")]
+    agent = studio.agent(replies, tools=["issue_refund"], replay_config=ReplayConfig(enabled=True))
     before = state_of(agent)
     if starts == "before":
         assert agent.start_replay() is not None
@@ -160,7 +161,8 @@ def test_replay_changes_nothing(
         agent.end_replay()
         agent.chat("second")
     assert recorder.types("s").count("turn_begin") == recorder.types("s").count("turn_end") == 2
-    assert recorder.types("s").count("tool_complete") == 1
+    assert recorder.types("s").count("tool_complete") == 2
+    assert [d["outcome"] for d in recorder.of("confirmation_resolved", "s")] == ["allow"] * 2
     assert state_of(agent) == before
 
 
