@@ -19,7 +19,7 @@ HEAVY = ("aiokafka", "faust", "clickhouse_connect", "httpx", "agentao", "chdb", 
 
 def every_command() -> Iterator[tuple[str, click.Command]]:
     """Leaf commands by their path."""
-    context = click.Context(cli)
+    context = click.Context(cli, **cli.context_settings)
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None

@@ -11,9 +11,9 @@ from tests.support import unique
 def test_a_table_for_people(on_stack: Cli) -> None:
     ran = on_stack("sql", "SELECT 7 AS number, 'two\nlines' AS text, NULL AS nothing")
     assert ran.code == 0
-    header, row = (ran.out.splitlines()[1], ran.out.splitlines()[3])
-    assert [cell.strip() for cell in header.split("┃")[1:-1]] == ["number", "text", "nothing"]
-    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["7", "two\\nlines", "ᴺᵁᴸᴸ"]
+    assert ran.out == (
+        "number  text        nothing\n------  ----------  -------\n     7  two\\nlines  ᴺᵁᴸᴸ\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_long_table_ends_and_says_so(on_stack: Cli) -> None:
     ran = on_stack("sql", "SELECT number FROM numbers(1001)")
     lines = ran.out.splitlines()
     assert "use LIMIT, or --format" in lines[-1]
-    assert len(lines) == 1_000 + 5
+    assert len(lines) == 1_000 + 3
     assert "the first" not in on_stack("sql", "SELECT number FROM numbers(1000)").out
 
 
@@ -99,3 +99,10 @@ def test_readers_cannot_write(on_stack: Cli, stack: Stack) -> None:
     assert on_stack("sql", f"ALTER TABLE events_raw DELETE WHERE tenant = '{tenant}'").code == 2
     query = f"SELECT count() FROM events WHERE tenant = '{tenant}'"
     assert on_stack("sql", query, "--format", "TSV").out == "1\n"
+
+
+def test_a_table_reads_no_more_than_it_shows(on_stack: Cli) -> None:
+    """It would take hours to its end: the server is told to stop."""
+    ran = on_stack("sql", "SELECT number FROM numbers(1000000000000)")
+    assert ran.code == 0
+    assert "the first 1,000 rows" in ran.out

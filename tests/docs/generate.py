@@ -68,15 +68,19 @@ def commands_page() -> str:
         "",
     ]
     for path, command in every_command():
-        context = click.Context(command, info_name=f"headrace {path}", max_content_width=88)
-        context.terminal_width = 88
+        context = click.Context(command, parent(), info_name=path, terminal_width=88)
         lines += [f"## headrace {path}", "", "```text", command.get_help(context), "```", ""]
     return "\n".join(lines)
 
 
+def parent() -> click.Context:
+    """Make the context that commands have when they are called: it decides on ``-h``."""
+    return click.Context(cli, info_name="headrace", **cli.context_settings)
+
+
 def every_command() -> Iterator[tuple[str, click.Command]]:
     """Yield the commands that do something, by their path."""
-    context = click.Context(cli)
+    context = parent()
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None

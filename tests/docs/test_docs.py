@@ -18,7 +18,7 @@ from headrace.cli.group import cli as group
 from headrace.events.envelope import decode
 from headrace.events.topics import specs
 from tests.cli.conftest import Cli, Stack
-from tests.docs.generate import DOCS, PAGES, every_command
+from tests.docs.generate import DOCS, PAGES, every_command, parent
 
 PAGES_OF_WORDS: Final = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
 SECTIONS: Final = ("events", "sessions", "turns", "tool_calls", "llm_calls", "epochs", "dropped")
@@ -74,12 +74,12 @@ def test_command_lines_are_understood(block: str) -> None:
 
 def understand(words: list[str]) -> None:
     command: click.Command = group
-    context = click.Context(group, info_name="headrace")
+    context = parent()
     while isinstance(command, click.Group):
         found = command.get_command(context, words[0])
         assert found is not None, words
         command, words = found, words[1:]
-    command.make_context("headrace", words)
+    command.make_context("headrace", words, parent=context)
 
 
 def test_examples_in_help_are_understood() -> None:

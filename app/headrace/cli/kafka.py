@@ -154,7 +154,7 @@ async def members(settings: Settings, processor: str) -> int | None:
     admin = AIOKafkaAdminClient(**kafka.client_kwargs(), request_timeout_ms=REQUEST_MS)
     try:
         await asyncio.wait_for(admin.start(), CONNECT_SECONDS)
-        answers = await admin.describe_consumer_groups([group(settings, processor)])
+        answers: list[Any] = await admin.describe_consumer_groups([group(settings, processor)])
         return sum(len(one[5]) for answer in answers for one in answer.groups)
     except (KafkaError, OSError, asyncio.TimeoutError, AttributeError, IndexError):
         return None

@@ -7,9 +7,10 @@ Colour only on a terminal and without ``NO_COLOR`` (rich's own rule).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,8 @@ from headrace.cli.text import safe_json, safe_text
 
 PIPE_WIDTH: Final = 10_000
 """Columns where nobody looks: a script's grep must find whole cells."""
+MOST_FRAMED_CELLS: Final = 5_000
+"""Rich lays out about so many in a second."""
 
 
 class PlainConsole(Console):
@@ -51,21 +54,44 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    title: str | None = None,
-    right: Iterable[str] = (),
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
 ) -> None:
-    """Print a table of safe cells. ``right`` names the columns with numbers."""
-    table = Table(title=None if title is None else Text(safe_text(title)), title_justify="left")
+    """Print a table of safe cells. ``right`` names the columns with numbers.
+
+    Framed and folded to the width of a terminal; else plain columns, for grep and awk (and for
+    large tables, which rich takes many seconds to lay out).
+    """
+    heads = [cell(name) for name in columns]
+    cells = [[cell(value) for value in row] for row in rows]
     numbers = set(right)
-    for name in columns:
-        heading = Text(safe_text(name))
-        table.add_column(heading, justify="right" if name in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell(value)) for value in row))
-    console().print(table)
+    is_number = [name in numbers for name in columns]
+    out = console()
+    if out.is_terminal and len(cells) * len(heads) <= MOST_FRAMED_CELLS:
+        out.print(_framed(heads, cells, is_number))
+        return
+    for line in _plain(heads, cells, is_number):
+        print(line)
+
+
+def _framed(heads: list[str], cells: list[list[str]], is_number: list[bool]) -> Table:
+    table = Table()
+    for head, number in zip(heads, is_number, strict=True):
+        table.add_column(Text(head), justify="right" if number else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(value) for value in row))
+    return table
+
+
+def _plain(heads: list[str], cells: list[list[str]], is_number: list[bool]) -> Iterator[str]:
+    widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+    for row in (heads, ["-" * width for width in widths], *cells):
+        padded = (
+            " " * (width - cell_len(value)) + value
+            if number
+            else value + " " * (width - cell_len(value))
+            for value, width, number in zip(row, widths, is_number, strict=True)
+        )
+        yield "  ".join(padded).rstrip()
 
 
 def cell(value: object) -> str:

@@ -32,6 +32,8 @@ _HEADER_LINES: Final = {
     "csvwithnamesandtypes": 2,
     "jsoncompacteachrowwithnames": 1,
     "jsoncompacteachrowwithnamesandtypes": 2,
+    "jsoncompactstringseachrowwithnames": 1,
+    "jsoncompactstringseachrowwithnamesandtypes": 2,
 }
 _CONTENT_TYPES: Final = (
     ("json", "application/json; charset=UTF-8"),
