@@ -44,6 +44,8 @@ INSERT_SETTINGS: Final = {
     # An identical block sent again must reach the ledger, which its first attempt may have missed.
     "insert_deduplicate": 0,
     "async_insert": 0,
+    # Batches are small enough for one core, and the other ones belong to the merges.
+    "input_format_parallel_parsing": 0,
 }
 
 
