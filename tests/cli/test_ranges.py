@@ -20,6 +20,11 @@ def test_numbers_go_in_and_come_out(numbers: set[int]) -> None:
     packed = ranges.of(numbers)
     assert numbers_in(packed) == numbers
     assert ranges.size(packed) == len(numbers)
+    assert all(left[1] + 1 < right[0] for left, right in pairwise(packed))
+
+
+def test_what_touches_is_one_range() -> None:
+    assert ranges.normalize([(4, 5), (1, 3)]) == ((1, 5),)
 
 
 @given(PAIRS)
