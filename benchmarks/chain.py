@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the harness of the tests s
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.local.background import BackgroundLoop
 from headrace.local.parts import ClickHousePart, WorkerPart
-from headrace.local.stack import LocalStack, worker_environ
+from headrace.local.stack import LocalStack, variables_of
 from headrace.local.state_dir import StateDir
 from headrace.sinks import schema
 from headrace.streams import topic_admin
@@ -115,7 +115,7 @@ def _on_real_kafka(directory: Path) -> Iterator[Chain]:
         )
         schema.apply(settings.need_clickhouse())
         loop.run(topic_admin.apply(settings))
-        worker = WorkerPart("archive", state, worker_environ(settings))
+        worker = WorkerPart("archive", state, {**os.environ, **variables_of(settings)})
         loop.run(worker.start())
         parts.insert(0, worker)
 

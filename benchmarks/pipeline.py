@@ -23,7 +23,7 @@ from typing import Any
 from chain import Chain, Peaks, chain
 from realistic import mix
 
-from headrace.local.stack import worker_environ
+from headrace.local.stack import variables_of
 from headrace.producers import EventProducer
 from headrace.sinks.connection import connect
 
@@ -83,7 +83,7 @@ def measure(running: Chain, count: int, directory: Path) -> dict[str, Any]:
         )
     verify = subprocess.run(
         [sys.executable, "-m", "headrace.cli.main", "verify", "--json"],
-        env=worker_environ(running.settings) | {"HEADRACE_SPOOL_DIR": str(spool)},
+        env={**os.environ, **variables_of(running.settings)} | {"HEADRACE_SPOOL_DIR": str(spool)},
         capture_output=True,
         text=True,
         check=False,

@@ -43,7 +43,9 @@ def test_a_well_stack(on_stack: Cli) -> None:
     assert ran.out.endswith("all is well\n")
     (one,) = on_stack("status", "--json").objects
     assert one["healthy"]
-    assert {part["name"] for part in one["parts"]} == {"kafka", "clickhouse", "archive"}
+    assert {part["name"] for part in one["parts"]} == {
+        *("kafka", "clickhouse", "shipper", "archive")
+    }
     assert one["groups"][0]["processor"] == "archive"
     assert one["spool_bytes"] is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from headrace.local import kafka, probes
 from headrace.local.child import Child, PartFailed
@@ -138,7 +138,39 @@ class WorkerPart:
         return await probes.text(f"http://{self.address}/metrics")
 
 
-async def _ready(child: Child) -> dict[str, int]:
+class ShipperPart:
+    """Carries to Kafka what dead producers left in the stack's own spool.
+
+    After a restart of the embedded Kafka, which forgets, it also sends again what the spool keeps.
+    """
+
+    name = "shipper"
+    address = None
+
+    def __init__(self, directory: StateDir, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._dir = directory
+        self.child: Child | None = None
+
+    async def start(self) -> None:
+        self.child = await Child.start(
+            self.name,
+            [sys.executable, "-m", "headrace.producers.ship", str(self._dir.path / "spool")],
+            env=self._env,
+            log=self._dir.logs / "shipper.log",
+            cwd=self._dir.path,
+        )
+        await _ready(self.child)
+
+    async def health(self) -> Health:
+        return WELL
+
+    async def metrics(self) -> str:
+        """It has none of its own."""
+        return ""
+
+
+async def _ready(child: Child) -> dict[str, Any]:
     try:
         return await child.ready_line(START_WITHIN_S)
     except BaseException:
@@ -146,4 +178,4 @@ async def _ready(child: Child) -> dict[str, int]:
         raise
 
 
-__all__ = ["ClickHousePart", "KafkaPart", "Part", "PartFailed", "WorkerPart"]
+__all__ = ["ClickHousePart", "KafkaPart", "Part", "PartFailed", "ShipperPart", "WorkerPart"]

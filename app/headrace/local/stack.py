@@ -19,7 +19,7 @@ from headrace.local.background import BackgroundLoop
 from headrace.local.endpoint import Endpoint, Page
 from headrace.local.metrics import lag, merge
 from headrace.local.minder import Minder, Patience
-from headrace.local.parts import ClickHousePart, KafkaPart, WorkerPart
+from headrace.local.parts import ClickHousePart, KafkaPart, ShipperPart, WorkerPart
 from headrace.local.state_dir import StateDir, write_private
 from headrace.local.supervisor import Supervisor
 from headrace.sinks import schema
@@ -139,7 +139,7 @@ class LocalStack:
     async def _start(self) -> None:
         ports, passwords = self._dir.last_ports(), self._dir.credentials()
         kafka = KafkaPart(self._dir, ports.get("kafka", 0))
-        clickhouse = ClickHousePart(self._dir, ports.get("clickhouse", 0), _clean_environ())
+        clickhouse = ClickHousePart(self._dir, ports.get("clickhouse", 0), self._environ())
 
         def settings(user: str) -> Settings:
             url = f"http://{user}:{passwords[user]}@{clickhouse.address}/headrace"
@@ -151,12 +151,15 @@ class LocalStack:
             )
 
         self.settings, self.writer = settings("reader"), settings("writer")
-        env = worker_environ(self.writer)
+        env = self._environ() | variables_of(self.writer)
         self._supervisor = Supervisor(
             self._dir,
             kafka,
             clickhouse,
-            [WorkerPart(name, self._dir, env) for name in self._worker_names],
+            [
+                ShipperPart(self._dir, env),
+                *(WorkerPart(name, self._dir, env) for name in self._worker_names),
+            ],
             apply_topics=self._apply_topics,
             apply_schema=self._apply_schema,
             say=self._say,
@@ -180,6 +183,11 @@ class LocalStack:
                 "console": console,
             },
         )
+
+    def _environ(self) -> dict[str, str]:
+        """Our environment without headrace's variables: a part takes none by accident."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
+        return inherited | {"TMPDIR": str(self._dir.temporary)}
 
     async def _apply_topics(self) -> None:
         await topic_admin.apply(self.writer)
@@ -250,14 +258,9 @@ def _ports(*parts: KafkaPart | ClickHousePart) -> dict[str, int]:
     return {part.name: int(part.address.rpartition(":")[2]) for part in parts}
 
 
-def _clean_environ() -> dict[str, str]:
-    """Our environment without headrace's variables: a stack's processes take none by accident."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
-
-
-def worker_environ(settings: Settings) -> dict[str, str]:
-    """Return the environment of a worker of this stack: the same variables as in production."""
-    environ = _clean_environ() | {
+def variables_of(settings: Settings) -> dict[str, str]:
+    """Return the variables by which a worker of this stack is set up: the same as in production."""
+    environ = {
         "HEADRACE_STATE_DIR": str(settings.state_dir),
         "HEADRACE_KAFKA": settings.need_kafka().bootstrap_servers,
         "HEADRACE_CLICKHOUSE_URL": settings.need_clickhouse().url,

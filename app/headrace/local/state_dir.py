@@ -9,6 +9,8 @@
       ports.json       the ports of the last run, taken again where they are free
       clickhouse/      the archive
       logs/NAME.log    what each part printed, bounded
+      spool/           of producers that are not told of another place
+      tmp/             temporary files of the parts, emptied at each start
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,10 @@ class StateDir:
         return self.path / "logs"
 
     @property
+    def temporary(self) -> Path:
+        return self.path / "tmp"
+
+    @property
     def credentials_file(self) -> Path:
         return self.path / "credentials.json"
 
@@ -58,6 +65,8 @@ class StateDir:
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._take_lock()
             self.logs.mkdir(exist_ok=True, mode=0o700)
+            shutil.rmtree(self.temporary, ignore_errors=True)
+            self.temporary.mkdir(mode=0o700)
             self.stack_file.unlink(missing_ok=True)
         except OSError as error:
             self.release()

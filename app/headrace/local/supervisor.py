@@ -10,7 +10,7 @@ from typing import Any
 
 from headrace.local.logs import PartLog
 from headrace.local.minder import STARTING, STOPPED, Minder, Patience
-from headrace.local.parts import ClickHousePart, KafkaPart, WorkerPart
+from headrace.local.parts import ClickHousePart, KafkaPart, ShipperPart, WorkerPart
 from headrace.local.state_dir import StateDir
 
 READY = "ready"
@@ -30,7 +30,7 @@ class Supervisor:
         directory: StateDir,
         kafka: KafkaPart,
         clickhouse: ClickHousePart,
-        workers: Sequence[WorkerPart],
+        workers: Sequence[WorkerPart | ShipperPart],
         *,
         apply_topics: Callable[[], Awaitable[None]],
         apply_schema: Callable[[], Awaitable[None]],

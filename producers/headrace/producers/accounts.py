@@ -36,6 +36,14 @@ class Accounts:
         spooled = accepted - delivered - sum(dropped.values())
         return Report(accepted, delivered, spooled, dropped)
 
+    def left_behind(self) -> bool:
+        """Whether a lane that was given up still waits for Kafka. Reads the lanes, if there are."""
+        for writer in [*self._journal.retired]:
+            done, lost = delivered_of(writer)
+            if done + lost < writer.written - writer.rescued:
+                return True
+        return False
+
     def give_up_memory(self) -> None:
         """The process ends: what memory still holds is lost."""
         self._given_up = self._memory.written - self._memory.delivered

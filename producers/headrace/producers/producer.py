@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from headrace.events import settings as events_settings
 from headrace.events import topics
@@ -41,6 +41,7 @@ from headrace.producers.shipping import (
 from headrace.producers.spool import SpoolWriter
 from headrace.producers.warn import Warnings
 
+Own = TypeVar("Own", bound="EventProducer")
 MIB: Final = 1024 * 1024
 POLL: Final = 0.01
 """Seconds between two looks at the counts while a flush waits."""
@@ -226,6 +227,7 @@ class EventProducer:
         while self.report().spooled > 0:
             if time.monotonic() >= deadline:
                 return False
+            self._look_after_hosts()
             pause.wait(POLL)
         return True
 
@@ -266,7 +268,7 @@ class EventProducer:
         self._final = self._accounts.report()
         self._journal.release()
 
-    async def __aenter__(self) -> EventProducer:
+    async def __aenter__(self: Own) -> Own:
         return self
 
     async def __aexit__(
@@ -277,7 +279,7 @@ class EventProducer:
     ) -> None:
         await asyncio.to_thread(self.close)
 
-    def __enter__(self) -> EventProducer:
+    def __enter__(self: Own) -> Own:
         return self
 
     def __exit__(
@@ -311,7 +313,7 @@ class EventProducer:
 
     def _look_after_hosts(self) -> None:
         """Start what should run and does not. On the agent's thread, so not here but beside it."""
-        if self._journal.spool is not None:
+        if self._journal.spool is not None or self._accounts.left_behind():
             self._keep_running(self._lane_host)
         if self._memory.used_bytes:
             self._keep_running(self._memory_host)

@@ -1,8 +1,12 @@
-"""The shipper's own process: ``python -m headrace.producers.ship``, its job on standard input.
+"""The shipper's own process.
 
-It ships the spool of the producer that started it and what dead processes left there, and ends as
+``python -m headrace.producers.ship``, with its job on standard input, is a producer's. It ships the
+spool of the producer that started it and what dead processes left there, and ends as
 :func:`headrace.producers.shipping.ship_lanes` says, or on SIGTERM. What is left then waits for the
 next producer of the directory.
+
+``python -m headrace.producers.ship SPOOL_DIR``, with Kafka from the environment, stays, and ships
+what dead processes leave there. It prints one line of JSON when it has started.
 """
 
 from __future__ import annotations
@@ -10,19 +14,54 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from pathlib import Path
 
-from headrace.producers.shipping import decode_job, ship_lanes
+import orjson
+
+from headrace.events import settings, topics
+from headrace.events.errors import HeadraceError
+from headrace.events.settings import KafkaSettings
+from headrace.producers.shipping import Job, decode_job, ship_lanes
 from headrace.producers.warn import Warnings
 
 
-async def run(content: bytes) -> None:
-    job, kafka = decode_job(content)
+async def ship(job: Job, kafka: KafkaSettings) -> None:
+    """Ship until the job is done or the process is told to stop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if job.patience is None:
+        sys.stdout.write(orjson.dumps({"shipper": job.spool_dir}).decode() + "\n")
+        sys.stdout.flush()
     await ship_lanes(job, kafka, stop, Warnings())
 
 
+def from_environment(spool_dir: str) -> tuple[Job, KafkaSettings]:
+    """Return the job of a shipper that stays. Raises :class:`SettingsError`."""
+    found = settings.load()
+    job = Job(
+        spool_dir=str(Path(spool_dir).absolute()),
+        topic=found.topic(topics.EVENTS),
+        producer="",
+        max_event_bytes=found.max_event_bytes,
+        spool_keep=None,
+        patience=None,
+    )
+    return job, found.need_kafka()
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        job, kafka = (
+            from_environment(arguments[0]) if arguments else decode_job(sys.stdin.buffer.read())
+        )
+        asyncio.run(ship(job, kafka))
+    except HeadraceError as error:
+        sys.stderr.write(f"headrace: {error}\n")
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    asyncio.run(run(sys.stdin.buffer.read()))
+    sys.exit(main(sys.argv[1:]))
