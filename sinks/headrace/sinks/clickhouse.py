@@ -7,6 +7,7 @@ batch or a value might hold more than one row.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, cast
@@ -25,6 +26,9 @@ from headrace.sinks.lines import faults
 
 INSERT_SECONDS: Final = 120
 """A big insert takes well under a second; a server busy with merges is given two minutes."""
+
+PARALLEL: Final = 2
+"""Inserts at once: one is on its way or being acknowledged while the server works on the other."""
 
 PING_SECONDS: Final = 5
 
@@ -50,10 +54,10 @@ INSERT_SETTINGS: Final = {
 
 
 class ClickHouseSink:
-    """Inserts batches of events into ``events_raw``. For one task at a time.
+    """Inserts batches of events into ``events_raw``, up to :data:`PARALLEL` at once.
 
-    ``write`` runs the request on a thread of its own and gives up on the server after
-    ``insert_seconds``. Connects on first use and again after each failure.
+    ``write`` runs the request on a thread and gives up on the server after ``insert_seconds``.
+    Connects on first use and again after each failure. For the tasks of one loop.
     """
 
     def __init__(
@@ -62,8 +66,8 @@ class ClickHouseSink:
         self._settings = settings
         self._table = f"{database_of(settings)}.events_raw"
         self._insert_seconds = insert_seconds
-        self._client: Client | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="headrace-clickhouse")
+        self._idle: deque[Client] = deque()
+        self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="headrace-clickhouse")
         self._pinger = ThreadPoolExecutor(1, thread_name_prefix="headrace-clickhouse-ping")
 
     async def write(self, values: Values, refused: Refused) -> int:
@@ -86,38 +90,40 @@ class ClickHouseSink:
             return False
 
     async def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._pinger.shutdown(wait=False, cancel_futures=True)
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        while self._idle:
+            self._idle.pop().close()
 
     async def _insert(self, values: list[bytes]) -> None:
         """Insert all or raise: Retryable, or Poison where the server refuses the batch's data."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._insert_blocking, values)
+        await loop.run_in_executor(self._threads, self._insert_blocking, values)
 
     def _insert_blocking(self, values: list[bytes]) -> None:
+        client: Client | None = None
         try:
-            if self._client is None:
-                self._client = connect(self._settings, timeout=self._insert_seconds)
-            self._client.raw_insert(
+            client = self._client()
+            client.raw_insert(
                 self._table,
                 insert_block=b"\n".join(values),
                 settings=dict(INSERT_SETTINGS),
                 fmt="JSONEachRow",
             )
         except (ClickHouseError, OSError, HTTPError) as error:
+            if client is not None:
+                client.close()
             code = getattr(error, "code", None)
             if classify(code) is Poison:
                 raise Poison(reason_of(error), code=code) from None
-            self._forget()
             raise Retryable(reason_of(error), code=code) from None
+        self._idle.append(client)
 
-    def _forget(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+    def _client(self) -> Client:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return connect(self._settings, timeout=self._insert_seconds)
 
     def _ping(self) -> bool:
         try:

@@ -23,6 +23,7 @@ from headrace.events import topics
 from headrace.events.errors import Poison, Retryable
 from headrace.events.settings import Settings
 from headrace.sinks.base import Refused, Sink
+from headrace.sinks.clickhouse import PARALLEL
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
@@ -75,7 +76,11 @@ class Archive:
         self._dead_letters = DeadLetterWriter(self.app, settings.topic(topics.DEAD_LETTERS))
         source = self.app.topic(settings.topic(topics.EVENTS), schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}", concurrency=1)(self._collect)
-        self.app.task(self._work)
+        self._taking = asyncio.Lock()
+        self._last_taken = asyncio.Event()
+        self._last_taken.set()
+        for _ in range(PARALLEL):
+            self.app.task(self._work)
 
     async def sink_healthy(self) -> bool:
         return await self._sink.healthy()
@@ -92,13 +97,20 @@ class Archive:
     async def _work(self) -> None:
         try:
             while True:
-                await self._deliver(await self._gatherer.get())
+                await self._deliver_next()
         except Exception as error:  # whatever it is, what is in work stays unacknowledged
             if not self.failed.done():
                 self.failed.set_result(error)
 
-    async def _deliver(self, gathered: Gathered) -> None:
-        """Write until each record has landed or is set aside, then acknowledge."""
+    async def _deliver_next(self) -> None:
+        """Take what has gathered, write it, and finish it after what was taken before.
+
+        While one batch is being acknowledged or on its way, the server works on the other.
+        """
+        async with self._taking:
+            gathered = await self._gatherer.get()
+            before, self._last_taken = self._last_taken, (finished := asyncio.Event())
+        started = monotonic()
         letters: dict[int, DeadLetter] = {}
 
         def refused(index: int, poison: Poison) -> None:
@@ -107,19 +119,23 @@ class Archive:
                 letter = letters[index] = DeadLetter.of(batch, record, poison)
                 self._guard.refused(letter.poison)
 
-        started = monotonic()
         landed = await self._write(gathered, refused)
-        poisons = [letter.poison for letter in letters.values()]
-        ends = {(b.topic, b.partition): b.last_offset for b in gathered.batches}
-        self._guard.written(len(gathered.values), poisons, ends)
-        if letters:
-            await self._set_aside(list(letters.values()))
-        for event in gathered.events:
-            event.ack()
+        await before.wait()
+        await self._finish(gathered, list(letters.values()))
+        finished.set()
         self._metrics.insert_seconds.observe(monotonic() - started)
         self._metrics.rows.inc(landed)
         self._metrics.batches.inc()
         self._metrics.bytes.inc(gathered.size)
+
+    async def _finish(self, gathered: Gathered, letters: list[DeadLetter]) -> None:
+        """Set aside what was refused; then, and only then, acknowledge."""
+        ends = {(b.topic, b.partition): b.last_offset for b in gathered.batches}
+        self._guard.written(len(gathered.values), [letter.poison for letter in letters], ends)
+        if letters:
+            await self._set_aside(letters)
+        for event in gathered.events:
+            event.ack()
 
     async def _write(self, gathered: Gathered, refused: Refused) -> int:
         while True:

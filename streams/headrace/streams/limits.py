@@ -50,9 +50,11 @@ class LimitGuard:
         Raises :class:`TooManyPoisoned` when too large a part of the window was refused.
         """
         for key, end in ends.items():
-            # A run goes on only from the last record.
-            length = self._runs.get(key, {}).get(end, 0)
-            self._runs[key] = {end: length, end - length + 1: length} if length else {}
+            # A run goes on only from the last record, or lies in a later write that is under way.
+            runs = self._runs.get(key, {})
+            length = runs.get(end, 0)
+            ends_of_run = {end: length, end - length + 1: length} if length else {}
+            self._runs[key] = {at: n for at, n in runs.items() if at > end} | ends_of_run
         self._window.append((count, len(poisons)))
         self._total += count
         self._refused += len(poisons)

@@ -1,7 +1,8 @@
 -- Every event once it is merged; readers use the views of 0003, which hide what is not merged yet.
 -- The sorting key is the identity and then a fingerprint: the same event sent twice is one row, two
 -- different events under one identity stay two, so that `headrace verify` can name them.
--- `data` is the exact text. JSON is parsed into typed columns once (one Tuple, one parse) and the
+-- `data` is the exact text. JSON is parsed into typed columns once (one Tuple, one parse; not
+-- for the commonest types, the chunks of a model's answer, which hold none of them) and the
 -- whole of it only when a query asks for data_json: a JSON column costs 10 us an event to write.
 CREATE TABLE IF NOT EXISTS {database}.events_raw {on_cluster}
 (
@@ -49,7 +50,9 @@ CREATE TABLE IF NOT EXISTS {database}.events_raw {on_cluster}
         prompt_tokens Nullable(UInt64),
         completion_tokens Nullable(UInt64),
         cache_read_tokens Nullable(UInt64)
-    ) MATERIALIZED JSONExtract(data, 'Tuple(tool String, call_id String, status String, model String, error_class String, reason String, outcome String, decision String, finish_reason String, incomplete_reason String, duration_ms Nullable(Float64), first_token_ms Nullable(Float64), prompt_tokens Nullable(UInt64), completion_tokens Nullable(UInt64), cache_read_tokens Nullable(UInt64))'),
+    ) MATERIALIZED if(type IN ('llm_text', 'thinking'),
+        defaultValueOfTypeName('Tuple(tool String, call_id String, status String, model String, error_class String, reason String, outcome String, decision String, finish_reason String, incomplete_reason String, duration_ms Nullable(Float64), first_token_ms Nullable(Float64), prompt_tokens Nullable(UInt64), completion_tokens Nullable(UInt64), cache_read_tokens Nullable(UInt64))'),
+        JSONExtract(data, 'Tuple(tool String, call_id String, status String, model String, error_class String, reason String, outcome String, decision String, finish_reason String, incomplete_reason String, duration_ms Nullable(Float64), first_token_ms Nullable(Float64), prompt_tokens Nullable(UInt64), completion_tokens Nullable(UInt64), cache_read_tokens Nullable(UInt64))')),
     data_json Nullable(JSON) ALIAS accurateCastOrNull(data, 'JSON')
 )
 ENGINE = {replacing}
