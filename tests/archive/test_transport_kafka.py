@@ -35,8 +35,8 @@ class TestTransportKafka(TransportBehaviour):
         consumer = archive.app.consumer
         tp = next(tp for tp in consumer.assignment() if tp.partition == 0)
         # 400 records and four markers: past the last event nothing is anybody's.
-        ends = await consumer.highwaters(tp)
-        assert ends[tp] == 404
+        highwaters = await consumer.highwaters(tp)
+        assert highwaters[tp] == 404
         await wait_until(lambda: consumer.progress(tp) == 404, 30, what="no lag")  # type: ignore[attr-defined]
         await wait_until(lambda: _committed(rig), 30, what="committed")
 

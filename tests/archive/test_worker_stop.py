@@ -52,7 +52,6 @@ async def test_sigterm_ends_a_worker_whose_kafka_is_gone(tmp_path: Path) -> None
             assert await asyncio.to_thread(worker.wait, 60) == 0
         finally:
             worker.kill()
-            worker.stdout.close()
-            worker.wait()
+            worker.communicate()
     finally:
         await broker.stop()

@@ -110,7 +110,7 @@ class TransportBehaviour:
         await wait_until(lambda: committed(rig, 1), 60, what="the first committed")
         consumer: Any = archive.app.consumer
         take = archive._gatherer.put
-        archive._gatherer.put = lambda _event: None  # type: ignore[method-assign]
+        archive._gatherer.put = lambda _event: None  # type: ignore[method-assign,assignment]
         await rig.produce([rig.line(2)], partition=0)
         await wait_until(lambda: consumer.buffered_bytes > 0, 30, what="the second handed out")
         archive._gatherer.put = take  # type: ignore[method-assign]
