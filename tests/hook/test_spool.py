@@ -133,7 +133,7 @@ def test_a_failing_disk_falls_back_to_memory_and_comes_back(
 
     def spools_again() -> bool:
         hook(chunk())
-        return producer._journal.spool is not None
+        return producer._store.spool is not None
 
     wait_until_sync(spools_again, timeout=10)
     hook(chunk())
@@ -226,11 +226,12 @@ def test_a_slow_disk_is_left_for_a_while(
         return write(fd, data)
 
     monkeypatch.setattr(producer._journal, "_clock", clock)
+    monkeypatch.setattr(producer._store, "_clock", clock)
     with monkeypatch.context() as patched:
         patched.setattr("headrace.producers.spool.os.write", slow)
         for _ in range(writes + 2):
             hook(chunk())
-    assert producer._journal.slow_writes == writes
+    assert producer._store.slow_writes == writes
     assert len(spooled(spool_dir)) == 1 + writes
     assert producer._memory.written == 2
     clock.now += 10
@@ -251,6 +252,7 @@ def test_one_slow_write_among_quick_ones_costs_no_durability(
         return write(fd, data)
 
     monkeypatch.setattr(producer._journal, "_clock", clock)
+    monkeypatch.setattr(producer._store, "_clock", clock)
     with monkeypatch.context() as patched:
         patched.setattr("headrace.producers.spool.os.write", sometimes_slow)
         for _ in range(6):

@@ -7,6 +7,7 @@ from headrace.producers.journal import Journal
 from headrace.producers.memory import MemoryQueue
 from headrace.producers.report import Report
 from headrace.producers.spool import SpoolWriter
+from headrace.producers.store import Store
 
 VANISHED = "vanished"
 
@@ -14,18 +15,21 @@ VANISHED = "vanished"
 class Accounts:
     """Counts from the journal, the lanes' checkpoints and the queue in memory. Any thread."""
 
-    def __init__(self, journal: Journal, memory: MemoryQueue) -> None:
+    def __init__(self, journal: Journal, store: Store, memory: MemoryQueue) -> None:
         self._journal = journal
+        self._store = store
         self._memory = memory
         self._given_up = 0
+        self._settled = 0
 
     def report(self) -> Report:
         """Read the counts. Touches the disk; never raises."""
+        self._settle()
         accepted, dropped = self._journal.counts()
-        delivered = self._memory.delivered
-        writers = [*self._journal.retired]
-        if self._journal.spool is not None:
-            writers.append(self._journal.spool)
+        delivered = self._memory.delivered + self._settled
+        writers = [*self._store.retired]
+        if (spool := self._store.spool) is not None:
+            writers.append(spool)
         for writer in writers:
             done, lost = delivered_of(writer)
             delivered += done
@@ -38,11 +42,20 @@ class Accounts:
 
     def left_behind(self) -> bool:
         """Whether a lane that was given up still waits for Kafka. Reads the lanes, if there are."""
-        for writer in [*self._journal.retired]:
-            done, lost = delivered_of(writer)
-            if done + lost < writer.written - writer.rescued:
-                return True
-        return False
+        self._settle()
+        return any(not writer.gone for writer in self._store.retired)
+
+    def _settle(self) -> None:
+        """Forget the lanes that were given up and are delivered, but for their count."""
+        for writer in [*self._store.retired]:
+            done, _ = delivered_of(writer)
+            if writer.gone or done < writer.written:
+                continue
+            try:
+                self._store.retired.remove(writer)
+            except ValueError:  # another thread was quicker
+                continue
+            self._settled += done
 
     def give_up_memory(self) -> None:
         """The process ends: what memory still holds is lost."""

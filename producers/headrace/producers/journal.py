@@ -2,7 +2,7 @@
 
 Everything that the agent's thread does after encoding happens here. Numbering and appending are one
 step, so the order of the spool is the order of ``seq``. Nothing here waits longer than
-:data:`PATIENCE` for another thread, and what the disk refuses goes to bounded memory.
+:data:`PATIENCE` for another thread.
 """
 
 from __future__ import annotations
@@ -20,23 +20,13 @@ from headrace.producers import kinds, limits
 from headrace.producers.binding import Binding
 from headrace.producers.epoch import Epoch, Epochs
 from headrace.producers.kinds import Kind, kind_of
-from headrace.producers.memory import MemoryQueue
-from headrace.producers.spool import SpoolWriter
+from headrace.producers.store import Store
 from headrace.producers.warn import Warnings
 
 PATIENCE: Final = 0.05
 """Seconds that a thread waits for another that is writing, before it leaves its event to it."""
-SLOW: Final = 0.05
-"""Seconds after which a write counts as slow."""
-SLOW_RUN: Final = 3
-"""Slow writes in a row after which the next events go to memory. A single one is most often the
-machine's processors being busy, and must not cost a second of durability."""
-STALLED: Final = 1.0
-"""Seconds after which one write is enough."""
 LOOK: Final = 1.0
 """Seconds between two looks after the house."""
-RETRY_MAX: Final = 30.0
-"""Seconds, at most, until a disk that failed is tried again; the first time after one second."""
 SWEEP: Final = 60.0
 """Seconds between two searches for idle sessions."""
 LATE_BYTES: Final = 16 * 1024 * 1024
@@ -53,8 +43,7 @@ class Journal:
     def __init__(
         self,
         make_binding: Callable[[str], Binding],
-        open_spool: Callable[[], SpoolWriter] | None,
-        memory: MemoryQueue,
+        store: Store,
         epochs: Epochs,
         warn: Warnings,
         *,
@@ -63,33 +52,24 @@ class Journal:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make_binding = make_binding
-        self._open_spool = open_spool
-        self._memory = memory
+        self._store = store
         self._epochs = epochs
         self._warn = warn
         self._on_look = on_look
         self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._spool: SpoolWriter | None = None
         self._late: deque[tuple[Binding, Kind, bytes | None, float]] = deque()
         self._late_bytes = 0
         self._owing: dict[str, Epoch] = {}
         """Epochs whose drops the stream has not been told of."""
         self._check_at = 0.0
-        self._retry_at = 0.0
-        self._retry_delay = LOOK / 2
         self._sweep_at = clock() + SWEEP
         self._closed = False
-        self.retired: list[SpoolWriter] = []
-        """Writers that were given up; their lanes are the shipper's."""
         self.finished = 0
         """Numbers drawn by epochs that are over."""
         self.dropped: dict[str, int] = {}
         """Drops of epochs that are over, by reason."""
-        self.slow_writes = 0
-        self._slow_run = 0
-        self._memory_in_use = False
 
     # ── the hook's side ──────────────────────────────────────────────────────
 
@@ -135,7 +115,7 @@ class Journal:
                     b"}\n",
                 )
             )
-            refusal = self._store(line, kind.rank, now)
+            refusal = self._store.put(line, kind.rank, now)
             stored = True
         finally:
             if not stored:  # a signal's exception, say: the number must not go missing
@@ -164,33 +144,6 @@ class Journal:
             epoch.call_started = self._monotonic()
             return b""
         return b',"duration_ms":%.3f' % ((self._monotonic() - started) * 1000)
-
-    def _store(self, line: bytes, rank: int, now: float) -> str | None:
-        spool = self._spool
-        if spool is not None:
-            try:
-                refusal = spool.append(line, rank)
-            except OSError as error:
-                self._give_up_spool(f"cannot be written ({error.strerror})")
-            else:
-                took = self._clock() - now
-                if took > SLOW:
-                    self._slow_write(took)
-                elif self._slow_run:
-                    self._slow_run = 0
-                return refusal
-        refusal = self._memory.append(line, rank)
-        if not self._memory_in_use:
-            self._memory_in_use = True
-            self._on_look()
-        return refusal
-
-    def _slow_write(self, took: float) -> None:
-        self.slow_writes += 1
-        self._slow_run += 1
-        if self._slow_run >= SLOW_RUN or took > STALLED:
-            self._slow_run = 0
-            self._give_up_spool("is slow")
 
     def _drop(self, epoch: Epoch, seq: int, reason: str) -> None:
         epoch.drop(seq, reason)
@@ -230,13 +183,7 @@ class Journal:
         if self._closed:
             self._on_look()  # what is still on its way needs who carries it
             return
-        if self._spool is None:
-            self._try_spool(now)
-        elif self._spool.vanished():
-            self._rescue()
-            self._try_spool(now)
-        else:
-            self._retry_delay = LOOK / 2
+        self._store.look_after(now)
         self._on_look()
         if self._owing:
             self._tell_drops(now)
@@ -244,46 +191,6 @@ class Journal:
             self._sweep_at = now + SWEEP
             for epoch in self._epochs.idle(now):
                 self._end(epoch, "evicted", now)
-
-    def _try_spool(self, now: float) -> None:
-        if self._open_spool is None or now < self._retry_at:
-            return
-        self._retry_delay = min(self._retry_delay * 2, RETRY_MAX)
-        self._retry_at = now + self._retry_delay
-        try:
-            self._spool = self._open_spool()
-            self._memory_in_use = False
-        except OSError as error:
-            self._warn("spool", "headrace's spool cannot be opened (%s): using memory", error)
-
-    def _give_up_spool(self, why: str) -> None:
-        if self._spool is None:
-            return
-        self._warn("spool", "headrace's spool %s: using memory", why)
-        self._retry_at = max(self._retry_at, self._clock() + LOOK)
-        spool, self._spool = self._spool, None
-        self._retire(spool)
-
-    def _retire(self, spool: SpoolWriter) -> None:
-        spool.close()
-        if spool.written:
-            self.retired.append(spool)
-        else:
-            spool.lane.remove()
-
-    def _rescue(self) -> None:
-        """Queue again what only the open descriptor still holds. Some may be delivered twice."""
-        if self._spool is None:
-            return
-        try:
-            lines = self._spool.rescue()
-        except OSError:
-            lines = []
-        for line in lines:
-            if self._memory.append(line, limits.EVIDENCE) is None:
-                self._spool.rescued += 1
-        self._give_up_spool("vanished")
-        self._retry_at = 0.0
 
     def _tell_drops(self, now: float) -> None:
         owing, self._owing = self._owing, {}
@@ -348,9 +255,7 @@ class Journal:
     def release(self) -> None:
         """Let go of the lane, for another shipper to take."""
         with self._lock:
-            if self._spool is not None:
-                self._retire(self._spool)
-                self._spool = None
+            self._store.release()
 
     def after_fork(self) -> None:
         """In the child: nothing here is its own. A new lane and new epochs at the first event."""
@@ -359,19 +264,10 @@ class Journal:
         self._late_bytes = 0
         self._owing.clear()
         self._epochs.clear()
-        if self._spool is not None:
-            # The lock on the lane lives as long as any copy of its descriptor: let the parent's be
-            # the only one.
-            self._spool.close()
-            self._spool = None
-        self.retired.clear()
+        self._store.after_fork()
         self.finished = 0
         self.dropped = {}
-        self._check_at = self._retry_at = 0.0
-
-    @property
-    def spool(self) -> SpoolWriter | None:
-        return self._spool
+        self._check_at = 0.0
 
     def counts(self) -> tuple[int, dict[str, int]]:
         """``(numbers drawn, dropped by reason)``, of open and finished epochs together."""

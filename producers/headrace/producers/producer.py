@@ -39,6 +39,7 @@ from headrace.producers.shipping import (
     ship_memory,
 )
 from headrace.producers.spool import SpoolWriter
+from headrace.producers.store import Store
 from headrace.producers.warn import Warnings
 
 Own = TypeVar("Own", bound="EventProducer")
@@ -92,7 +93,6 @@ class EventProducer:
         self._kafka = kafka if isinstance(kafka, KafkaSettings) else KafkaSettings(kafka)
         self._tenant = text_of(tenant)
         self._topic = topic_prefix + topics.EVENTS
-        self._durable = durability == "spool"
         self._spool_dir = Path(spool_dir or _default_spool_dir()).absolute()
         self._max_event_bytes = max_event_bytes
         self._spool_quota = Quota(spool_max_bytes)
@@ -102,15 +102,20 @@ class EventProducer:
         self._closed = False
         self._final: Report | None = None
         self._memory = MemoryQueue(Quota(memory_max_bytes))
+        self._store = Store(
+            self._open_spool if durability == "spool" else None,
+            self._memory,
+            self._warn,
+            on_memory=self._look_after_hosts,
+        )
         self._journal = Journal(
             lambda session: Binding(self._tenant, session),
-            self._open_spool if self._durable else None,
-            self._memory,
+            self._store,
             Epochs(max_sessions=max_sessions, idle_seconds=session_idle),
             self._warn,
             on_look=self._look_after_hosts,
         )
-        self._accounts = Accounts(self._journal, self._memory)
+        self._accounts = Accounts(self._journal, self._store, self._memory)
         self._id = secrets.token_hex(8)
         if (shipper or "process") == "process" and fits_a_pipe(self._kafka):
             self._lane_host: Host = ProcessHost(
@@ -313,7 +318,7 @@ class EventProducer:
 
     def _look_after_hosts(self) -> None:
         """Start what should run and does not. On the agent's thread, so not here but beside it."""
-        if self._journal.spool is not None or self._accounts.left_behind():
+        if self._store.spool is not None or self._accounts.left_behind():
             self._keep_running(self._lane_host)
         if self._memory.used_bytes:
             self._keep_running(self._memory_host)
@@ -330,8 +335,8 @@ class EventProducer:
         self._final = None
         self._start_at.clear()
         self._warn = Warnings()
-        self._memory.forget()
         self._journal.after_fork()
+        self._accounts = Accounts(self._journal, self._store, self._memory)
         self._lane_host.forget()
         self._memory_host.forget()
 
