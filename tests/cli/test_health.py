@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import aiokafka
@@ -104,33 +108,76 @@ def test_the_doctor_tells_wrong_settings(cli: Cli, monkeypatch: pytest.MonkeyPat
 
 def test_tail_follows_what_it_is_asked_for(deserted: tuple[str, str], stack: Stack) -> None:
     prefix, tenant = deserted
-    args = ["tail", "--tenant", tenant, "--type", "wanted", "--json"]
-    with subprocess.Popen(
-        command_line(*args, "--state-dir", str(stack.settings.state_dir)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as child:
-        assert child.stdout is not None
+    with following(stack, "--tenant", tenant, "--type", "wanted") as tail:
         # It follows from now on, and says nothing when that is: send until the first one comes.
-        found = asyncio.run(_send_until_seen(stack, prefix, tenant, child))
-        child.terminate()
+        found = asyncio.run(_send_until_seen(stack, prefix, tenant, tail))
+        tail.terminate()
+        assert tail.wait(10) == 143
     event = orjson.loads(found)
     assert (event["tenant"], event["type"], event["seq"] >= 10) == (tenant, "wanted", True)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_tail_ends_cleanly_when_told(
+    deserted: tuple[str, str], stack: Stack, number: signal.Signals, code: int
+) -> None:
+    prefix, tenant = deserted
+    with following(stack, "--tenant", tenant, "--type", "wanted") as tail:
+        asyncio.run(_send_until_seen(stack, prefix, tenant, tail))
+        tail.send_signal(number)
+        assert tail.wait(10) == code
+        assert tail.stderr is not None
+        assert tail.stderr.read() == b""
+
+
+def test_tail_ends_when_told_while_nothing_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        tail = subprocess.Popen(
+            command_line("tail"),
+            env={"HEADRACE_KAFKA": f"127.0.0.1:{mute.getsockname()[1]}"},
+            stderr=subprocess.PIPE,
+        )
+        try:
+            mute.settimeout(30)
+            connection, _ = mute.accept()
+            with connection:  # it waits for an answer
+                tail.terminate()
+                assert tail.wait(10) == 143
+        finally:
+            tail.kill()
+            tail.communicate()
+
+
+@contextmanager
+def following(stack: Stack, *args: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``headrace tail --json``; it is gone in any case afterwards."""
+    tail = subprocess.Popen(
+        command_line("tail", *args, "--json", "--state-dir", str(stack.settings.state_dir)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield tail
+    finally:
+        tail.kill()
+        tail.communicate()
+
+
 async def _send_until_seen(
-    stack: Stack, prefix: str, tenant: str, child: subprocess.Popen[bytes]
+    stack: Stack, prefix: str, tenant: str, tail: subprocess.Popen[bytes]
 ) -> bytes:
-    assert child.stdout is not None
-    seen = asyncio.create_task(asyncio.to_thread(child.stdout.readline))
-    for seq in range(10, 300):
-        other = line(unique(), "s", seq, "wanted", {})
-        noise = line(tenant, "s", seq, "noise", {})
-        wanted = line(tenant, "s", seq, "wanted", {"text": "\x1b[2J"})
-        await send(stack, prefix + topics.EVENTS, "s", other, noise, wanted)
-        done, _ = await asyncio.wait([seen], timeout=0.2)
-        if done:
-            break
-    if not seen.done():
-        child.kill()  # which ends the thread that reads
+    assert tail.stdout is not None
+    seen = asyncio.create_task(asyncio.to_thread(tail.stdout.readline))
+    try:
+        for seq in range(10, 110):
+            other = line(unique(), "s", seq, "wanted", {})
+            noise = line(tenant, "s", seq, "noise", {})
+            wanted = line(tenant, "s", seq, "wanted", {"text": "\x1b[2J"})
+            await send(stack, prefix + topics.EVENTS, "s", other, noise, wanted)
+            done, _ = await asyncio.wait([seen], timeout=0.2)
+            if done:
+                break
+    finally:
+        if not seen.done():
+            tail.kill()  # which ends the thread that reads
     return await seen

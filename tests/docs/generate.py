@@ -64,7 +64,8 @@ def commands_page() -> str:
     lines = ["# Commands", "", NOTE]
     lines += [
         "Exit codes: 0 done; 1 done, and the answer is bad news (not healthy, does not add up); 2",
-        "could not be done, and one line on stderr says what to do; 130 interrupted.",
+        "could not be done, and one line on stderr says what to do; 130 interrupted; 143 told to",
+        "stop.",
         "",
     ]
     for path, command in every_command():

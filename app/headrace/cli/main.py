@@ -1,14 +1,17 @@
 """The entry point: everything that goes wrong as expected becomes one line on stderr.
 
 Exit codes: 0 done, 1 done and the answer is bad news (unhealthy, does not add up), 2 could not be
-done (the line says what to do), 130 interrupted, 141 the reader of our output went away.
+done (the line says what to do), 130 interrupted, 141 the reader of our output went away, 143 ended by
+SIGTERM (`up` and `worker` take it for their orderly end: 0).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,11 +30,24 @@ AGENTAO_MODULES: Final = {"agentao"}
 USAGE: Final = 2
 INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
+TERMINATED: Final = 143
+
+LEAVE_SECONDS: Final = 0.7
+"""After SIGTERM: enough to close connections that answer; nobody waits for one that does not."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit the process."""
+    # As the first process of a container it would get no SIGTERM without a handler.
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(args))
+
+
+def _terminate(*_: object) -> None:
+    late = threading.Timer(LEAVE_SECONDS, os._exit, [TERMINATED])
+    late.daemon = True
+    late.start()
+    raise SystemExit(TERMINATED)
 
 
 def run(args: Sequence[str] | None = None) -> int:
