@@ -1,8 +1,8 @@
 """The entry point: everything that goes wrong as expected becomes one line on stderr.
 
 Exit codes: 0 done, 1 done and the answer is bad news (unhealthy, does not add up), 2 could not be
-done (the line says what to do), 130 interrupted, 141 the reader of our output went away, 143 ended by
-SIGTERM (`up` and `worker` take it for their orderly end: 0).
+done (the line says what to do), 130 interrupted, 141 the reader of our output went away, 143 ended
+by SIGTERM (`up` and `worker` take it for their orderly end: 0).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from headrace.console.page import render
 @options.command("headrace up", "headrace up --state-dir ./state")
 @options.state_dir
 def up(state_dir: Path | None) -> int:
-    """Run the embedded Kafka and ClickHouse and the workers until Ctrl-C.
+    """Run the embedded Kafka and ClickHouse, the shipper and the workers until Ctrl-C.
 
     Writes stack.json in the state directory once all is ready: there every other command, and
     your agents, find the addresses.
