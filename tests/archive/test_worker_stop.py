@@ -35,6 +35,9 @@ async def test_sigterm_ends_a_worker_whose_kafka_is_gone(tmp_path: Path) -> None
         )
         env = {name: value for name, value in os.environ.items() if "HEADRACE" not in name}
         env["HEADRACE_KAFKA"] = broker.address
+        temporary = tmp_path / "temporary"
+        temporary.mkdir()
+        env["TMPDIR"] = str(temporary)
         env["HEADRACE_CLICKHOUSE_URL"] = "http://writer:x@127.0.0.1:9/headrace"
         worker = subprocess.Popen(
             [sys.executable, "-m", "headrace.streams.worker", "archive", "--session-timeout", "4"],
@@ -46,10 +49,12 @@ async def test_sigterm_ends_a_worker_whose_kafka_is_gone(tmp_path: Path) -> None
             assert worker.stdout is not None
             port = json.loads(worker.stdout.readline())["metrics_port"]
             await wait_until(lambda: asyncio.to_thread(joined, port), timeout=60)
+            assert list(temporary.glob("headrace-archive-*"))
             assert broker.child is not None
             await broker.child.kill()
             worker.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(worker.wait, 60) == 0
+            assert not list(temporary.iterdir())
         finally:
             worker.kill()
             worker.communicate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, cast
@@ -30,10 +31,11 @@ def make_app(settings: Settings, name: str, tuning: Tuning) -> faust.App:
     """Make the app of one processor. Call on the loop that will run it.
 
     Its consumer group is ``<prefix>headrace.<name>``. Its topics must exist already. The app keeps
-    nothing on disk: the directory that Faust insists on stays empty.
+    nothing on disk: the directory that Faust insists on is its own, stays empty and goes with it.
     """
     kafka = settings.need_kafka()
     group = f"{settings.topic_prefix}headrace.{name}"
+    directory = Path(tempfile.mkdtemp(prefix=f"headrace-{name}-"))
     app = faust.App(
         group,
         # The names of agents and tables are given at each; this one is only for messages.
@@ -42,7 +44,7 @@ def make_app(settings: Settings, name: str, tuning: Tuning) -> faust.App:
         version=1,
         broker=_urls(kafka),
         broker_client_id=f"headrace-{name}",
-        datadir=Path(tempfile.gettempdir()) / f"headrace-faust-{name}",
+        datadir=directory,
         # Two of Faust's guarantees are not there; identity removes duplicates instead.
         processing_guarantee="at_least_once",
         broker_commit_interval=tuning.commit_interval,
@@ -74,6 +76,11 @@ def make_app(settings: Settings, name: str, tuning: Tuning) -> faust.App:
     )
     app.transport = CoalescingTransport(app, kafka, tuning)
     return app
+
+
+def remove_directory(app: faust.App) -> None:
+    """Remove the app's directory. Once the app has stopped."""
+    shutil.rmtree(app.conf.datadir, ignore_errors=True)
 
 
 def _urls(kafka: KafkaSettings) -> list[str]:

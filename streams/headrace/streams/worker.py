@@ -24,6 +24,7 @@ import orjson
 
 from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import Settings, load
+from headrace.streams.app import remove_directory
 from headrace.streams.archive import ArchiveOptions
 from headrace.streams.http import StatusServer
 from headrace.streams.limits import DeadLetterLimits
@@ -115,6 +116,8 @@ async def _main(settings: Settings, options: WorkerOptions) -> int:
     finally:
         with contextlib.suppress(asyncio.TimeoutError, Exception):
             await asyncio.wait_for(_stop(processors, server), STOP_SECONDS)
+        for processor in processors:
+            remove_directory(processor.app)
 
 
 async def _supervise(
