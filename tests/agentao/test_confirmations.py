@@ -13,7 +13,8 @@ from agentao.transport import APPROVAL_UNAVAILABLE, SdkTransport, gate_note, rec
 from agentao.transport.confirmation import decline_reason, gated
 
 from headrace.cli.demo.llm_server import Reply, ToolCall
-from headrace.producers.agentao import ConfirmTimeout, attach
+from headrace.producers import ConfirmTimeout
+from headrace.producers.agentao import attach
 from tests.agentao.recording import Recorder, Studio, asked
 
 Confirm = Callable[[str, str, dict[str, Any]], Any]

@@ -2,11 +2,13 @@
 
 from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import KafkaSettings
+from headrace.producers.agentao_confirm import ConfirmTimeout
 from headrace.producers.hook import Hook
 from headrace.producers.producer import EventProducer
 from headrace.producers.report import Report
 
 __all__ = [
+    "ConfirmTimeout",
     "EventProducer",
     "HeadraceError",
     "Hook",
