@@ -15,13 +15,11 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from headrace.cli.faults import CommandError
 from headrace.cli.text import one_line
 from headrace.events.settings import Settings
+from headrace.streams.read_to import read_to
 
 CONNECT_SECONDS: Final = 10.0
 """A cluster that has not answered by then is away: people wait for the answer."""
 REQUEST_MS: Final = 10_000
-POLL_MS: Final = 500
-SILENCE_MS: Final = 15_000
-"""A partition whose leader is elected anew answers within seconds."""
 
 
 def group(settings: Settings, processor: str) -> str:
@@ -109,31 +107,10 @@ async def true_ends(
     ends: dict[TopicPartition, int] = dict(await client.end_offsets(partitions))
     for tp in partitions:
         client.seek(tp, max(0, ends[tp] - 1))
-    async for record in read_on(client, dict(ends)):
+    async for record in read_to(client, dict(ends)):
         tp = TopicPartition(record.topic, record.partition)
         ends[tp] = max(ends[tp], record.offset + 1)
     return ends
-
-
-async def read_on(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
-    """Yield the records from the current positions until the ends are passed.
-
-    A fetch brings whole batches, so that a batch which begins before its end is there to its last
-    record. Raises CommandError where the broker falls silent before.
-    """
-    silent = 0
-    while not await _passed(client, ends):
-        batches = await client.getmany(*ends, timeout_ms=POLL_MS)
-        silent = 0 if batches else silent + 1
-        if silent * POLL_MS > SILENCE_MS:
-            raise CommandError("Kafka stopped answering: see `headrace doctor`, then try again")
-        for batch in batches.values():
-            for record in batch:
-                yield record
-
-
-async def _passed(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
-    return all([await client.position(tp) >= end for tp, end in ends.items()])
 
 
 async def read_in_flight(settings: Settings, processor: str, topic: str) -> AsyncIterator[Any]:
@@ -144,7 +121,7 @@ async def read_in_flight(settings: Settings, processor: str, topic: str) -> Asyn
         first = await client.beginning_offsets(partitions)
         for tp in partitions:
             client.seek(tp, max(await client.committed(tp) or 0, first[tp]))
-        async for record in read_on(client, await client.end_offsets(partitions)):
+        async for record in read_to(client, await client.end_offsets(partitions)):
             yield record
 
 

@@ -15,9 +15,7 @@ from headrace.events import topics
 from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
 from headrace.streams import dead_letters as names
-
-POLL_MS: Final = 500
-"""An answer from a healthy broker takes milliseconds; a silence of this long is the end."""
+from headrace.streams.read_to import read_to
 
 REQUEST_MS: Final = 20_000
 
@@ -152,15 +150,8 @@ async def _records(settings: Settings) -> AsyncIterator[Any]:
         partitions = [TopicPartition(topic, number) for number in numbers]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        while True:
-            batches = await consumer.getmany(timeout_ms=POLL_MS)
-            for batch in batches.values():
-                for record in batch:
-                    yield record
-            # The embedded broker names an end that lies before the true one: silence decides too.
-            if not batches and all([await consumer.position(tp) >= ends[tp] for tp in partitions]):
-                return
+        async for record in read_to(consumer, await consumer.end_offsets(partitions)):
+            yield record
 
 
 @asynccontextmanager

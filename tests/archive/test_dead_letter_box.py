@@ -1,0 +1,63 @@
+"""Reading the dead-letter queue ends at the end that it had, whatever is written meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from headrace.events import topics
+from headrace.events.settings import KafkaSettings, Settings
+from headrace.streams import dead_letters as names
+from headrace.streams import topic_admin
+from headrace.streams.dead_letter_box import list_letters
+from tests.support import unique
+
+
+def headers(offset: int) -> list[tuple[str, bytes]]:
+    return [(names.REASON, b"why"), *names.source_headers("agent.events", 0, offset)]
+
+
+async def write_batch(producer: AIOKafkaProducer, topic: str, offsets: range) -> None:
+    batch = producer.create_batch()
+    for offset in offsets:
+        batch.append(key=b"s", value=b"{}", timestamp=None, headers=headers(offset))
+    await (await producer.send_batch(batch, topic, partition=0))
+
+
+async def keep_writing(producer: AIOKafkaProducer, topic: str) -> None:
+    for offset in range(1_000, 1_000_000):
+        await producer.send_and_wait(topic, b"{}", b"s", partition=0, headers=headers(offset))
+
+
+class ReadsTheBox:
+    async def test_it_ends_while_letters_keep_arriving(self, kafka: str, tmp_path: Path) -> None:
+        settings = Settings(
+            state_dir=tmp_path, kafka=KafkaSettings(kafka), topic_prefix=unique() + "."
+        )
+        await topic_admin.apply(settings)
+        queue = settings.topic(topics.DEAD_LETTERS)
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            await write_batch(producer, queue, range(50))
+            await write_batch(producer, queue, range(50, 100))
+            assert len(await list_letters(settings)) == 100
+            writing = asyncio.create_task(keep_writing(producer, queue))
+            try:
+                letters = await asyncio.wait_for(list_letters(settings), 30)
+            finally:
+                writing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await writing
+        assert {letter.place.offset for letter in letters} >= set(range(100))
+
+
+class TestOnTheEmbeddedBroker(ReadsTheBox):
+    pass
+
+
+@pytest.mark.kafka
+class TestOnKafka(ReadsTheBox):
+    pass
