@@ -128,6 +128,20 @@ async def test_a_tool_call_is_one_row(session: Session, client: Client) -> None:
     assert (read["status"], read["duration_ms"], read["confirmation"]) == ("open", None, "")
 
 
+async def test_a_call_has_its_tools_own_name(session: Session, client: Client) -> None:
+    label = "[researcher 1/5] read_file"
+    session.add("permission_decision", tool="read_file", call_id="c1")
+    session.add("tool_start", tool=label, args={}, call_id="c1")
+    session.add("tool_complete", tool="read_file", call_id="c1", status="ok")
+    session.add("permission_decision", tool="read_file", call_id="c2")
+    session.add("tool_start", tool=label, args={}, call_id="c2")
+    session.add("tool_start", tool=label, args={}, call_id="c3")
+    session.add("tool_complete", tool="read_file", call_id="c4", status="ok")
+    await session.write()
+    calls = {row["call_id"]: row["tool"] for row in many(client, "tool_calls", session.tenant)}
+    assert calls == {"c1": "read_file", "c2": "read_file", "c3": label, "c4": "read_file"}
+
+
 async def test_a_model_call_is_one_row(session: Session, client: Client) -> None:
     session.add("llm_call_started", model="gpt-x", attempt=1)
     session.add("llm_retry", retry=1, max_retries=4, delay_s=1.0, reason="status=503")

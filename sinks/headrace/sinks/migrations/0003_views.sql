@@ -104,7 +104,8 @@ SELECT
     e.call AS call_id,
     argMinIf(e.user, e.seq, e.user != '') AS user,
     argMinIf(e.agent, e.seq, e.agent != '') AS agent,
-    anyIf(e.tool, e.tool != '') AS tool,
+    -- A sub-agent's start is labelled for people ("[researcher 1/5] read_file"), its end is not.
+    argMinIf(e.tool, (e.type != 'tool_complete', e.type = 'tool_start', e.seq), e.tool != '') AS tool,
     anyIf(JSONExtractRaw(e.data, 'args'), e.type = 'tool_start') AS args,
     min(e.time) AS first_event_at,
     min(if(e.type = 'tool_start', toNullable(e.time), NULL)) AS started_at,
