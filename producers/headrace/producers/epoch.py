@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from headrace.events.identity import new_epoch
 
+NO_TURN: Final = b',"ts":'
 MAX_SPANS: Final = 64
 """Spans of dropped numbers that an epoch keeps apart; further ones widen the last."""
 
@@ -52,14 +53,26 @@ class Epoch:
         self.open = True
         self.seq = 0
         self.turn = 0
-        self.turn_part = b""
-        """``,"turn":N`` while a turn is running."""
+        self.turn_part = NO_TURN
+        """``,"turn":N,"ts":``, without the turn while none is running."""
         self.turn_started = 0.0
         self.call_started = 0.0
         self.last_ts = now
         self.dropped: dict[str, int] = {}
         self.spans: list[DroppedSpan] = []
         """Drops that the stream has not been told of yet."""
+
+    def begin_turn(self, now: float) -> None:
+        """Count a turn up. ``now`` is monotonic."""
+        self.turn += 1
+        self.turn_part = b',"turn":%d%b' % (self.turn, NO_TURN)
+        self.turn_started = now
+
+    def end_turn(self) -> float:
+        """Leave the turn; when it began, 0 where none was running."""
+        started, self.turn_started = self.turn_started, 0.0
+        self.turn_part = NO_TURN
+        return started
 
     def drop(self, seq: int, reason: str) -> None:
         """Remember that a drawn number was given up."""

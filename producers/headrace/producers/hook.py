@@ -21,7 +21,7 @@ class Hook:
     blocks, never raises.
     """
 
-    __slots__ = ("_binding", "_journal", "_kinds", "_max_bytes", "_put")
+    __slots__ = ("_binding", "_journal", "_kinds", "_known", "_max_bytes", "_put")
 
     def __init__(
         self, journal: Journal, kinds: Kinds, binding: Binding, max_event_bytes: int
@@ -29,6 +29,7 @@ class Hook:
         self._journal = journal
         self._put = journal.put
         self._kinds = kinds
+        self._known = kinds.by_id
         self._binding = binding
         self._max_bytes = max_event_bytes
 
@@ -43,7 +44,10 @@ class Hook:
                     body = self._unusual(data)
             except Exception:
                 body = self._unusual(data)
-            self._put(self._binding, self._kinds.of(event.type), body)
+            event_type = event.type
+            known = self._known.get(id(event_type))
+            kind = known[1] if known else self._kinds.of(event_type)
+            self._put(self._binding, kind, body)
         except Exception as error:
             self._strange(event, error)
 

@@ -58,7 +58,7 @@ class Journal:
         self._on_look = on_look
         self._clock = clock
         self._monotonic = monotonic
-        self._lock = threading.Lock()
+        self._make_lock()
         self._late: deque[tuple[Binding, Kind, bytes | None, float]] = deque()
         self._late_bytes = 0
         self._owing: dict[str, Epoch] = {}
@@ -71,79 +71,68 @@ class Journal:
         self.dropped: dict[str, int] = {}
         """Drops of epochs that are over, by reason."""
 
+    def _make_lock(self) -> None:
+        self._lock = threading.Lock()
+        self._acquire = self._lock.acquire
+        self._release = self._lock.release
+
     # ── the hook's side ──────────────────────────────────────────────────────
 
     def put(self, binding: Binding, kind: Kind, body: bytes) -> None:
         """Number and store one event whose ``data`` is encoded in ``body``."""
-        if not self._lock.acquire(False) and not self._lock.acquire(True, PATIENCE):
+        if not self._acquire(False) and not self._acquire(True, PATIENCE):
             self._leave(binding, kind, body, self._clock())
             return
         try:
             now = self._clock()
-            if self._late:
+            if self._late or now >= self._check_at:
                 self._take_late()
-            if now >= self._check_at:
-                self._look_after(now)
+                if now >= self._check_at:
+                    self._look_after(now)
             self._write(binding, kind, body, now)
         finally:
-            self._lock.release()
+            self._release()
 
     def _write(self, binding: Binding, kind: Kind, body: bytes, now: float) -> None:
-        if self._closed:
-            self.finished += 1
-            self.dropped[limits.CLOSED] = self.dropped.get(limits.CLOSED, 0) + 1
-            return
         epoch = binding.epoch
         if not epoch.open:
+            if self._closed:
+                self._count_late_comer()
+                return
             epoch = self._epochs.get(binding.session, now)
             binding.enter(epoch)
         epoch.seq = seq = epoch.seq + 1
         epoch.last_ts = now
-        stored = False
         try:
-            duration = self._follow(epoch, kind.role) if kind.role else b""
-            line = b"".join(
-                (
-                    binding.prefix,
-                    dumps(seq),
-                    epoch.turn_part,
-                    duration,
-                    b',"ts":',
-                    dumps(now),
-                    kind.part,
-                    body,
-                    b"}\n",
-                )
-            )
+            turn = self._follow(epoch, kind.role) if kind.role else epoch.turn_part
+            line = b"".join((binding.prefix, dumps(seq), turn, dumps(now), kind.part, body, b"}\n"))
             refusal = self._store.put(line, kind.rank, now)
-            stored = True
-        finally:
-            if not stored:  # a signal's exception, say: the number must not go missing
-                self._drop(epoch, seq, limits.INTERRUPTED)
+        except BaseException:  # a signal's, say: the number must not go missing
+            self._drop(epoch, seq, limits.INTERRUPTED)
+            raise
         if refusal:
             self._drop(epoch, seq, refusal)
-        if kind.role == kinds.TURN_ENDS:
-            epoch.turn_part = b""
+
+    def _count_late_comer(self) -> None:
+        self.finished += 1
+        self.dropped[limits.CLOSED] = self.dropped.get(limits.CLOSED, 0) + 1
 
     def _follow(self, epoch: Epoch, role: int) -> bytes:
-        """Keep the epoch's turn and call; the duration part that the event itself gets."""
+        """Keep the epoch's turn and call; what stands between the event's ``seq`` and ``ts``."""
+        now = self._monotonic()
         if role == kinds.MAY_BE_FIRST_CHUNK:
-            if not epoch.call_started:
-                return b""
             started, epoch.call_started = epoch.call_started, 0.0
         elif role == kinds.TURN_ENDS:
-            if not epoch.turn_started:
-                return b""
-            started, epoch.turn_started = epoch.turn_started, 0.0
+            turn = epoch.turn_part
+            started = epoch.end_turn()
+            return _duration(started, now) + turn
         elif role == kinds.TURN_BEGINS:
-            epoch.turn += 1
-            epoch.turn_part = b',"turn":%d' % epoch.turn
-            epoch.turn_started = self._monotonic()
-            return b""
+            epoch.begin_turn(now)
+            return epoch.turn_part
         else:
-            epoch.call_started = self._monotonic()
-            return b""
-        return b',"duration_ms":%.3f' % ((self._monotonic() - started) * 1000)
+            epoch.call_started = now
+            return epoch.turn_part
+        return _duration(started, now) + epoch.turn_part
 
     def _drop(self, epoch: Epoch, seq: int, reason: str) -> None:
         epoch.drop(seq, reason)
@@ -259,7 +248,7 @@ class Journal:
 
     def after_fork(self) -> None:
         """In the child: nothing here is its own. A new lane and new epochs at the first event."""
-        self._lock = threading.Lock()
+        self._make_lock()
         self._late.clear()
         self._late_bytes = 0
         self._owing.clear()
@@ -279,3 +268,7 @@ class Journal:
                 for name, count in epoch.dropped.items():
                     dropped[name] = dropped.get(name, 0) + count
             return accepted, dropped
+
+
+def _duration(started: float, now: float) -> bytes:
+    return b',"duration_ms":%.3f' % ((now - started) * 1000) if started else b""

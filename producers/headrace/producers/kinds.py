@@ -52,11 +52,12 @@ class Kinds:
     """
 
     def __init__(self) -> None:
-        self._by_id: dict[int, tuple[Any, Kind]] = {}
+        self.by_id: dict[int, tuple[Any, Kind]] = {}
+        """By the id of the member, with the member: for whoever is in a hurry."""
         self._by_name: dict[str, Kind] = {}
 
     def of(self, event_type: Any) -> Kind:
-        known = self._by_id.get(id(event_type))
+        known = self.by_id.get(id(event_type))
         if known is not None:
             return known[1]
         name = str(getattr(event_type, "value", event_type))
@@ -65,6 +66,6 @@ class Kinds:
             kind = kind_of(name)
             if len(self._by_name) < _MAX_KNOWN:
                 self._by_name[name] = kind
-        if len(self._by_id) < _MAX_KNOWN:
-            self._by_id[id(event_type)] = (event_type, kind)
+        if len(self.by_id) < _MAX_KNOWN:
+            self.by_id[id(event_type)] = (event_type, kind)
         return kind
