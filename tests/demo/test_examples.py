@@ -39,6 +39,7 @@ class Bench:
         self.llm.add("example", "m", replies)
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
         return kept | {
+            "PYTHONUNBUFFERED": "1",  # as at a terminal: what is printed is there
             "HEADRACE_KAFKA": self.settings.need_kafka().bootstrap_servers,
             "HEADRACE_TOPIC_PREFIX": self.settings.topic_prefix,
             "HEADRACE_TENANT": "acme",
