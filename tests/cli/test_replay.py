@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import io
+
+from rich.console import Console
+
+from headrace.cli.replay.entries import Entry
+from headrace.cli.replay.show import lines
 from tests.cli.conftest import EPOCH, START, Cli, Stack, insert, line
 from tests.support import unique
 
@@ -60,6 +66,36 @@ def test_long_text_is_cut_unless_asked(on_stack: Cli, stack: Stack) -> None:
     assert "more characters" in cut
     assert "end\n" not in cut
     assert "end\n" in on_stack("replay", "s", "--tenant", tenant, "--full").out
+
+
+def test_permissions_that_allowed_are_shown_when_asked(on_stack: Cli, stack: Stack) -> None:
+    tenant = unique()
+    decisions = ["allow", "deny", "prompt"]
+    insert(
+        stack,
+        [
+            line(tenant, "s", seq, "permission_decision", {"tool": "sh", "decision": decision})
+            for seq, decision in enumerate(decisions, start=1)
+        ],
+    )
+    short = on_stack("replay", "s", "--tenant", tenant).out
+    assert [text.rpartition(" ")[2] for text in short.splitlines()] == ["deny", "prompt"]
+    full = on_stack("replay", "s", "--tenant", tenant, "--full").out
+    assert [text.rpartition(" ")[2] for text in full.splitlines()] == decisions
+    entries = on_stack("replay", "s", "--tenant", tenant, "--json").objects
+    assert [entry["facts"]["decision"] for entry in entries] == decisions
+
+
+def test_bodies_are_wrapped_at_words() -> None:
+    entry = Entry(1.0, "text", "assistant", body="a bb ccc " * 6 + "\n\n  x" + "y" * 50)
+    console = Console(width=46, file=io.StringIO())
+    (_, *body) = [text.plain for text in lines(entry, 1.0, full=False, wrap=console)]
+    assert all(len(text) <= 46 and text.startswith(" " * 16) for text in body)
+    words = " ".join(text.strip() for text in body).split()
+    assert words[:18] == ["a", "bb", "ccc"] * 6
+    assert "".join(words[18:]) == "x" + "y" * 50
+    unwrapped = [text.plain for text in lines(entry, 1.0, full=False)]
+    assert len(unwrapped) == 4
 
 
 def test_a_session_that_several_tenants_have_needs_the_tenant(on_stack: Cli, stack: Stack) -> None:

@@ -22,7 +22,9 @@ from headrace.cli.replay.timeline import build
 )
 @click.argument("session")
 @options.tenant
-@click.option("--full", is_flag=True, help="Cut no text short.")
+@click.option(
+    "--full", is_flag=True, help="Cut no text short, and show allowed calls' permissions."
+)
 @options.as_json
 @options.state_dir
 def replay(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from rich.console import Console
 from rich.text import Text
 
 from headrace.cli.output import console
@@ -17,20 +18,30 @@ HEADLINE_CHARACTERS: Final = 300
 
 _STYLES: Final = {"plain": "", "good": "green", "bad": "red", "quiet": "dim"}
 _CLOCK_WIDTH: Final = 10
+_LEAST_WIDTH: Final = 20
 
 
 def show(entries: Iterable[Entry], *, full: bool) -> None:
-    """Print entries as they come. Times count from the first one; ``full`` cuts nothing."""
+    """Print entries as they come. Times count from the first one.
+
+    ``full`` cuts nothing, and tells of what was simply allowed, too: which is nearly every call.
+    """
     out = console()
+    wrap = out if out.is_terminal else None
     start: float | None = None
     for entry in entries:
         start = entry.ts if start is None else start
-        for line in lines(entry, start, full=full):
+        if entry.kind == "permission" and entry.facts.get("decision") == "allow" and not full:
+            continue
+        for line in lines(entry, start, full=full, wrap=wrap):
             out.print(line, soft_wrap=True)
 
 
-def lines(entry: Entry, start: float, *, full: bool) -> Iterator[Text]:
-    """Yield the printed lines of an entry, every character of the agent's made safe."""
+def lines(entry: Entry, start: float, *, full: bool, wrap: Console | None = None) -> Iterator[Text]:
+    """Yield the printed lines of an entry, every character of the agent's made safe.
+
+    Bodies are wrapped at words to the width of ``wrap``; None: not at all, for grep.
+    """
     style = _STYLES[entry.tone]
     if entry.depth == 0:
         style = f"bold {style}".strip()
@@ -38,8 +49,12 @@ def lines(entry: Entry, start: float, *, full: bool) -> Iterator[Text]:
     headline = safe_text(entry.headline, limit=None if full else HEADLINE_CHARACTERS)
     clock = f"{clock_text(entry.ts - start):>{_CLOCK_WIDTH}}  "
     yield Text.assemble((clock, "dim"), (indent + headline, style))
+    margin = " " * (_CLOCK_WIDTH + 4) + indent
     for line in _body(entry.body, full=full):
-        yield Text(" " * (_CLOCK_WIDTH + 4) + indent + line, style="dim" if style == "dim" else "")
+        text = Text(line)
+        room = wrap and max(_LEAST_WIDTH, wrap.width - len(margin))
+        for piece in text.wrap(wrap, room) if wrap and room and line else [text]:
+            yield Text(margin + piece.plain, style="dim" if style == "dim" else "")
 
 
 def clock_text(seconds: float) -> str:
