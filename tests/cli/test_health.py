@@ -15,9 +15,13 @@ import aiokafka
 import orjson
 import pytest
 
+from headrace.cli.health.status import Status
+from headrace.cli.health.watchdog import read
 from headrace.events import topics
+from headrace.streams.metrics import Metrics
+from headrace.streams.watchdog import Verdict
 from tests.cli.conftest import Cli, Stack, command_line, insert, line
-from tests.support import unique
+from tests.support import unique, wait_until_sync
 
 
 async def send(stack: Stack, topic: str, session: str, *values: bytes) -> None:
@@ -52,6 +56,32 @@ def test_a_well_stack(on_stack: Cli) -> None:
     }
     assert one["groups"][0]["processor"] == "archive"
     assert one["spool_bytes"] is None
+
+
+def test_the_watchdog_has_its_say(on_stack: Cli) -> None:
+    # It looks every few seconds.
+    said = wait_until_sync(lambda: on_stack("status", "--json").objects[0]["watchdogs"], 60)
+    assert [(one["processor"], one["stalled"]) for one in said] == [("archive", False)]
+    assert 0 < said[0]["since"] <= time.time()
+    assert "watchdog: archive fine since " in on_stack("status").out
+
+
+def test_a_stall_is_trouble() -> None:
+    metrics, now = Metrics(), [1_000.0]
+    verdict = Verdict(metrics, "archive", 10, lambda: now[0])
+    assert read(metrics.text().decode()) == ()
+    for standing, stalled, since in [
+        *((0.0, 0.0, 1_000.0), (9.0, 0.0, 1_000.0), (12.0, 12.0, 1_190.0)),
+        *((20.0, 20.0, 1_190.0), (0.0, 0.0, 1_404.0)),
+    ]:
+        verdict.tell(standing)
+        (one,) = read(metrics.text().decode())
+        assert (one.stalled, one.stalled_seconds, one.since) == (stalled > 0, stalled, since)
+        status = Status(
+            parts=(), groups=(), watchdogs=(one,), archived_per_second=1.0, spool_bytes=None
+        )
+        assert status.healthy is not one.stalled
+        now[0] += 101.0
 
 
 def test_lag_without_a_worker_is_trouble(

@@ -29,6 +29,8 @@ class Metrics:
         self.buffered = self._gauge(defs.BUFFERED)
         self.assigned = self._gauge(defs.ASSIGNED)
         self.sink_up = self._gauge(defs.SINK_UP)
+        self.stalled = self._gauge(defs.STALLED)
+        self.verdict_since = self._gauge(defs.VERDICT_SINCE)
 
     def text(self) -> bytes:
         """Render Prometheus' text format."""

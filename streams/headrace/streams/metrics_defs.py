@@ -90,6 +90,20 @@ SINK_UP: Final = MetricDef(
     "1 while writes land, 0 while the worker is retrying",
     "0: ClickHouse is away or refuses; nothing is lost, the topic keeps what is not archived",
 )
+STALLED: Final = MetricDef(
+    "headrace_worker_stalled_seconds",
+    "gauge",
+    ("processor",),
+    "How long a partition has had lag and has not moved although nothing excuses it; 0: fine",
+    "Above 0: the watchdog restarts the worker at --stall-seconds; often: read its log",
+)
+VERDICT_SINCE: Final = MetricDef(
+    "headrace_worker_watchdog_since_seconds",
+    "gauge",
+    ("processor",),
+    "Since when the watchdog says what it says (stalled or fine), in seconds since 1970",
+    "0: it has not looked yet; `headrace status` shows it",
+)
 
 METRICS: Final = (
     ROWS,
@@ -102,4 +116,6 @@ METRICS: Final = (
     BUFFERED,
     ASSIGNED,
     SINK_UP,
+    STALLED,
+    VERDICT_SINCE,
 )

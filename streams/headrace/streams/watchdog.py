@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from faust.types import TP
@@ -63,6 +63,35 @@ class StallDetector:
                 stuck = (tp, end - position)
         return stuck
 
+    def standing(self) -> float:
+        """For how many seconds the worst partition has had lag and has not moved."""
+        now = self._clock()
+        return max((now - seen.since for seen in self._seen.values()), default=0.0)
+
+
+class Verdict:
+    """What the watchdog says for people, before it acts: stalled or fine, and since when.
+
+    A partition is stalled once it has stood for two looks: one falls between two batches.
+    """
+
+    def __init__(
+        self, metrics: Metrics, name: str, patience: float, clock: Callable[[], float] = time
+    ) -> None:
+        self._metrics = metrics
+        self._name = name
+        self._patience = patience
+        self._clock = clock
+        self._stalled: bool | None = None
+
+    def tell(self, standing: float) -> None:
+        stalled = standing >= self._patience
+        self._metrics.stalled.labels(self._name).set(standing if stalled else 0.0)
+        if stalled != self._stalled:
+            self._stalled = stalled
+            since = self._clock() - (standing if stalled else 0.0)
+            self._metrics.verdict_since.labels(self._name).set(since)
+
 
 class Watchdog:
     """Looks at one processor's app every ``interval`` seconds; keeps its lag metrics too."""
@@ -74,6 +103,7 @@ class Watchdog:
         self._metrics = metrics
         self._interval = interval
         self._detector = StallDetector(patience)
+        self._verdict = Verdict(metrics, processor.name, min(patience, 2 * interval))
 
     async def run(self) -> str:
         """Return why the worker must restart, once it must."""
@@ -96,6 +126,7 @@ class Watchdog:
         self._metrics.buffered.labels(name).set(consumer.buffered_bytes)
         if not assigned:
             self._detector.check({}, {}, excused=True)
+            self._verdict.tell(0.0)
             return None
         ends = await asyncio.wait_for(consumer.highwaters(*assigned), ASK_SECONDS)
         done = {tp: consumer.progress(tp) for tp in assigned}
@@ -104,6 +135,7 @@ class Watchdog:
             self._metrics.lag.labels(name, tp.topic, str(tp.partition)).set(lag)
         excused = self._processor.waiting_for_sink or app.rebalancing
         stuck = self._detector.check(done, ends, excused=excused)
+        self._verdict.tell(self._detector.standing())
         if stuck is None or not await self._processor.sink_healthy():
             return None
         (topic, partition), lag = stuck

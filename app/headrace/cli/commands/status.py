@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,11 @@ def _show(found: Status) -> None:
     numbers = ("partition", "committed", "end", "behind")
     if lags:
         print_table(("processor", *numbers), lags, right=numbers)
+    for one in found.watchdogs:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.since))
+        say(f"watchdog: {one.processor} {'stalled' if one.stalled else 'fine'} since {since}")
+    if not found.watchdogs:
+        say("watchdog: has said nothing yet (workers run apart say it in their metrics)")
     if found.archived_per_second is not None:
         say(f"archived: {found.archived_per_second:,.1f} events/s over the last minute")
     if found.spool_bytes is not None:

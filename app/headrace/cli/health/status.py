@@ -11,6 +11,7 @@ import httpx
 
 from headrace.cli import kafka
 from headrace.cli.archive import connect
+from headrace.cli.health.watchdog import WatchdogState, watchdogs
 from headrace.cli.kafka import Lag
 from headrace.cli.verify.places import undelivered_bytes
 from headrace.events import topics
@@ -60,6 +61,8 @@ class Status:
 
     parts: tuple[PartState, ...]
     groups: tuple[GroupState, ...]
+    watchdogs: tuple[WatchdogState, ...]
+    """Of the local stack's workers. Those run apart tell it in their metrics."""
     archived_per_second: float | None
     """Over the last minute. None where ClickHouse is away."""
     spool_bytes: int | None
@@ -76,6 +79,12 @@ class Status:
             if group.behind and group.members == 0:
                 what = f"{group.processor}: {group.behind:,} records behind and no worker runs"
                 troubles.append(f"{what}: start `headrace worker {group.processor}`")
+        troubles += [
+            f"{one.processor}: the watchdog sees it stand still for {one.stalled_seconds:.0f} s "
+            "with records to read, and will restart it"
+            for one in self.watchdogs
+            if one.stalled
+        ]
         return troubles
 
     def as_json(self) -> dict[str, Any]:
@@ -86,8 +95,11 @@ async def gather(settings: Settings) -> Status:
     """Look at every part at once. Raises SettingsError where no address is known at all."""
     settings.need_kafka()
     settings.need_clickhouse()
-    supervised, kafka_seen, rate = await asyncio.gather(
-        _supervised(settings), _kafka(settings), asyncio.to_thread(_rate, settings)
+    supervised, kafka_seen, rate, said = await asyncio.gather(
+        _supervised(settings),
+        _kafka(settings),
+        asyncio.to_thread(_rate, settings),
+        watchdogs(settings.metrics_url),
     )
     kafka_part, groups = kafka_seen
     clickhouse_part, per_second = rate
@@ -96,6 +108,7 @@ async def gather(settings: Settings) -> Status:
     return Status(
         parts=tuple(parts),
         groups=tuple(groups),
+        watchdogs=said,
         archived_per_second=per_second,
         spool_bytes=None if spool is None else undelivered_bytes(spool),
     )
