@@ -231,7 +231,7 @@ def test_a_slow_disk_is_left_for_a_while(
         patched.setattr("headrace.producers.spool.os.write", slow)
         for _ in range(writes + 2):
             hook(chunk())
-    assert producer._store.slow_writes == writes
+    assert producer.report().slow_writes == writes
     assert len(spooled(spool_dir)) == 1 + writes
     assert producer._memory.written == 2
     clock.now += 10

@@ -3,7 +3,6 @@
 HeadraceError
 ├── SettingsError            a setting is missing or wrong; the message says which and what to do
 ├── EnvelopeError            bytes that are not an event of ours
-├── Backpressure             the next part is full or away: keep the batch, try again later
 ├── Retryable                this attempt failed, the same bytes may succeed later
 └── Poison                   these bytes will never be accepted: dead-letter them
     └── TooManyPoisoned      so many that something else is wrong: stop
@@ -22,10 +21,6 @@ class SettingsError(HeadraceError):
 
 class EnvelopeError(HeadraceError):
     """Bytes that are not an event as the contract describes it."""
-
-
-class Backpressure(HeadraceError):  # noqa: N818 - a signal, not a failure
-    """The next part is full or away. Nothing was taken: keep the batch and offer it again."""
 
 
 class Retryable(HeadraceError):  # noqa: N818 - the field's word

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-EPOCH_LENGTH = 16
-"""Hexadecimal digits of an epoch (64 bits)."""
-
 UNBOUND_SESSION = "unbound"
 """The session of events that arrived without one. Never another session's."""
 

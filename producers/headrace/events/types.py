@@ -47,9 +47,6 @@ DROPPED: Final = "headrace.dropped"
 All ``count`` dropped numbers lie in first_seq..last_seq; where the span is wider than the count,
 its other numbers were accepted."""
 
-BOOKKEEPING: Final = frozenset({EPOCH_END, DROPPED})
-"""Types that account for the stream and say nothing about the agent."""
-
 CHUNKS: Final = frozenset({LLM_TEXT, THINKING, TOOL_OUTPUT})
 """Streaming pieces. Their whole stands in a later event, so they go first when space is short."""
 

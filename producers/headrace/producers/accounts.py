@@ -38,7 +38,7 @@ class Accounts:
         if self._given_up:
             dropped[limits.UNDELIVERED] = dropped.get(limits.UNDELIVERED, 0) + self._given_up
         spooled = accepted - delivered - sum(dropped.values())
-        return Report(accepted, delivered, spooled, dropped)
+        return Report(accepted, delivered, spooled, dropped, self._store.slow_writes)
 
     def left_behind(self) -> bool:
         """Whether a lane that was given up still waits for Kafka. Reads the lanes, if there are."""

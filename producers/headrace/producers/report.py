@@ -20,3 +20,6 @@ class Report:
     """Still on disk or in memory, on their way."""
     dropped: dict[str, int]
     """Given up, by reason."""
+    slow_writes: int = 0
+    """Writes to the spool that took over 50 ms. Three in a row, or one of over a second, and the
+    events of the next second are kept in memory."""

@@ -46,11 +46,6 @@ class RecordBatch:
     """Bytes of the values."""
 
     @property
-    def first_offset(self) -> int:
-        offset: int = self.records[0].offset
-        return offset
-
-    @property
     def last_offset(self) -> int:
         offset: int = self.records[-1].offset
         return offset
