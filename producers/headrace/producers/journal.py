@@ -32,6 +32,7 @@ SWEEP: Final = 60.0
 LATE_BYTES: Final = 16 * 1024 * 1024
 """Bytes of events that may wait for a thread that hangs in a write."""
 
+_CHUNK: Final = kinds.MAY_BE_FIRST_CHUNK
 _EPOCH_END: Final = kind_of(types.EPOCH_END)
 _DROPPED: Final = kind_of(types.DROPPED)
 BUSY: Final = "busy"
@@ -104,7 +105,11 @@ class Journal:
         epoch.seq = seq = epoch.seq + 1
         epoch.last_ts = now
         try:
-            turn = self._follow(epoch, kind.role) if kind.role else epoch.turn_part
+            role = kind.role
+            if role and (role != _CHUNK or epoch.call_started):
+                turn = self._follow(epoch, role)
+            else:
+                turn = epoch.turn_part
             line = b"".join((binding.prefix, dumps(seq), turn, dumps(now), kind.part, body, b"}\n"))
             refusal = self._store.put(line, kind.rank, now)
         except BaseException:  # a signal's, say: the number must not go missing
@@ -120,7 +125,7 @@ class Journal:
     def _follow(self, epoch: Epoch, role: int) -> bytes:
         """Keep the epoch's turn and call; what stands between the event's ``seq`` and ``ts``."""
         now = self._monotonic()
-        if role == kinds.MAY_BE_FIRST_CHUNK:
+        if role == _CHUNK:
             started, epoch.call_started = epoch.call_started, 0.0
         elif role == kinds.TURN_ENDS:
             turn = epoch.turn_part

@@ -61,8 +61,7 @@ class Store:
             except OSError as error:
                 self._give_up_spool(f"cannot be written ({error.strerror})")
             else:
-                took = self._clock() - now
-                if took > SLOW:
+                if (took := self._clock() - now) > SLOW:
                     self._slow_write(took)
                 elif self._slow_run:
                     self._slow_run = 0
