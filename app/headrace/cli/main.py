@@ -7,11 +7,11 @@ by SIGTERM (`up` and `worker` take it for their orderly end: 0).
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -32,9 +32,6 @@ INTERRUPTED: Final = 130
 PIPE_CLOSED: Final = 141
 TERMINATED: Final = 143
 
-LEAVE_SECONDS: Final = 0.7
-"""After SIGTERM: enough to close connections that answer; nobody waits for one that does not."""
-
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit the process."""
@@ -44,10 +41,13 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _terminate(*_: object) -> None:
-    late = threading.Timer(LEAVE_SECONDS, os._exit, [TERMINATED])
-    late.daemon = True
-    late.start()
-    raise SystemExit(TERMINATED)
+    """End at once: an exception would come out of whatever runs just now.
+
+    No command that leaves this handler in place has anything to put in order.
+    """
+    with contextlib.suppress(Exception):  # it may be in the middle of a flush
+        sys.stdout.flush()
+    os._exit(TERMINATED)
 
 
 def run(args: Sequence[str] | None = None) -> int:
