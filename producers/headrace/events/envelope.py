@@ -126,6 +126,6 @@ def split_prefix(line: bytes) -> tuple[bytes, int]:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of the envelope, as shipped in ``envelope.schema.json``."""
-    text = resources.files(__package__).joinpath("envelope.schema.json").read_bytes()
+    text = resources.files("headrace.events").joinpath("envelope.schema.json").read_bytes()
     schema: dict[str, Any] = orjson.loads(text)
     return schema
