@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,9 +24,11 @@ from headrace.producers.kafka_log import KafkaLog
 from headrace.producers.lane import Checkpoint, Destination, Lane
 from headrace.producers.lanes import Lanes
 from headrace.producers.limits import NORMAL, Quota
+from headrace.producers.memory import MemoryQueue
 from headrace.producers.shipper import Shipper
 from headrace.producers.sources import Chunk, LaneSource
 from headrace.producers.spool import SpoolWriter
+from headrace.producers.store import Store
 from headrace.producers.warn import Warnings
 from tests.stack.secure_kafka import SecureKafka
 from tests.support import unique, wait_until
@@ -126,6 +130,17 @@ async def test_kafka_security_passes_through(
 # ── lanes ────────────────────────────────────────────────────────────────────
 
 
+@lru_cache
+def store_of(spool: SpoolWriter) -> Store:
+    store = Store(lambda: spool, MemoryQueue(Quota(0)), Warnings())
+    store.look_after(time.time())
+    return store
+
+
+def append(spool: SpoolWriter, line: bytes) -> None:
+    assert store_of(spool).put(line, NORMAL, time.time()) is None
+
+
 def writer(spool_dir: Path, quota: int = 1 << 20, destination: Destination = HERE) -> SpoolWriter:
     return SpoolWriter(spool_dir, destination, "me", Quota(quota))
 
@@ -140,8 +155,8 @@ def read_all(source: LaneSource) -> list[bytes]:
 
 def test_a_torn_last_line_is_set_aside_and_counted(tmp_path: Path) -> None:
     spool = writer(tmp_path)
-    spool.append(b'{"a":1}\n', NORMAL)
-    os.write(spool._fd, b'{"torn')
+    append(spool, b'{"a":1}\n')
+    os.write(spool.fd, b'{"torn')
     source = LaneSource(spool.lane, keep=0)
     assert read_all(source) == [b'{"a":1}']
     assert not source.drained()  # its writer may still come back
@@ -164,7 +179,7 @@ def test_a_reader_that_is_killed_anywhere_reads_every_line_in_order(
     """Whatever is acknowledged and saved before the kill, the rest comes again; none is skipped."""
     spool = writer(tmp_path_factory.mktemp("spool"), quota=1 << 15)
     for line in lines:
-        spool.append(line + b"\n", NORMAL)
+        append(spool, line + b"\n")
     spool.close()
     got: list[bytes] = []
     for _ in range(data.draw(st.integers(0, 3))):
@@ -216,7 +231,7 @@ def test_whatever_fails_is_sent_again(
     spool = writer(tmp_path_factory.mktemp("spool"), quota=1 << 16)
     lines = [b"%d" % n + b"x" * 100 for n in range(count)]
     for line in lines:
-        spool.append(line + b"\n", NORMAL)
+        append(spool, line + b"\n")
     spool.close()
     kept: list[bytes] = []
     script = iter(fails)
@@ -248,7 +263,7 @@ def test_rewind_reads_again_from_the_last_acknowledged_point(tmp_path: Path) -> 
     spool = writer(tmp_path)
     source = LaneSource(spool.lane, keep=0)
     for n in range(3):
-        spool.append(b"%d\n" % n, NORMAL)
+        append(spool, b"%d\n" % n)
         chunk = source.read()
         assert chunk is not None
         if n == 0:
@@ -260,7 +275,7 @@ def test_rewind_reads_again_from_the_last_acknowledged_point(tmp_path: Path) -> 
 def test_delivered_segments_go_and_lanes_of_the_dead_with_them(tmp_path: Path) -> None:
     spool = writer(tmp_path, quota=1 << 15)
     for _ in range(50):
-        spool.append(b"x" * 300 + b"\n", NORMAL)
+        append(spool, b"x" * 300 + b"\n")
     lanes = Lanes(tmp_path, HERE, "me", keep=0)
     (source,) = lanes.sources()
     assert isinstance(source, LaneSource)
@@ -275,7 +290,7 @@ def test_delivered_segments_go_and_lanes_of_the_dead_with_them(tmp_path: Path) -
 
 def test_what_must_be_kept_is_kept(tmp_path: Path) -> None:
     spool = writer(tmp_path)
-    spool.append(b"x\n", NORMAL)
+    append(spool, b"x\n")
     spool.close()
     lanes = Lanes(tmp_path, HERE, "next", keep=None)
     (source,) = lanes.sources()

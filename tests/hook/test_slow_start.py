@@ -28,16 +28,16 @@ async def test_what_went_to_memory_and_what_stayed_in_the_lane_are_delivered(
     await create_topic(kafka, prefix + "agent.events")
     producer = EventProducer(kafka, tenant="t", spool_dir=tmp_path / "spool", topic_prefix=prefix)
     hook = producer.hook(session="s")
-    written, write = 0, os.write
+    written = 0
 
     def sometimes_slow(fd: int, data: bytes) -> int:
         nonlocal written
         written += 1
         if written == slow:
             time.sleep(1.1)
-        return write(fd, data)
+        return os.write(fd, data)
 
-    monkeypatch.setattr("headrace.producers.spool.os.write", sometimes_slow)
+    producer._store._write = sometimes_slow
     for i in range(40):
         hook(chunk(i))
     report = await asyncio.to_thread(producer.close, 20)

@@ -118,16 +118,14 @@ def test_a_failing_disk_falls_back_to_memory_and_comes_back(
     producer = make()
     hook = producer.hook(session="s")
     hook(chunk())
-    write = os.write
 
     def failing(fd: int, data: bytes) -> int:
         raise OSError(error, os.strerror(error))
 
     with caplog.at_level(logging.WARNING, "headrace.producers"):
-        monkeypatch.setattr("headrace.producers.spool.os.write", failing)
+        producer._store._write = failing
         for _ in range(100):
             hook(chunk())
-        monkeypatch.setattr("headrace.producers.spool.os.write", write)
     assert len([r for r in caplog.records if "spool" in r.message]) == 1
     assert producer._memory.written == 100
 
@@ -150,10 +148,8 @@ def test_a_short_write_leaves_a_torn_line_behind_and_no_event(
     producer = make()
     hook = producer.hook(session="s")
     hook(chunk())
-    write = os.write
-    monkeypatch.setattr("headrace.producers.spool.os.write", lambda fd, b: write(fd, b[:100]))
+    producer._store._write = lambda fd, line: os.write(fd, line[:100])
     hook(chunk())
-    monkeypatch.undo()
     assert [e.seq for e in spooled(spool_dir)] == [1]
     assert producer._memory.written == 1
 
@@ -217,20 +213,18 @@ def test_a_slow_disk_is_left_for_a_while(
     producer = make()
     hook = producer.hook(session="s")
     hook(chunk())
-    clock, write = Clock(producer._journal._clock()), os.write
-
+    clock = Clock(producer._journal._clock())
     pauses = iter([took] * writes)
 
     def slow(fd: int, data: bytes) -> int:
         clock.now += next(pauses)
-        return write(fd, data)
+        return os.write(fd, data)
 
     monkeypatch.setattr(producer._journal, "_clock", clock)
     monkeypatch.setattr(producer._store, "_clock", clock)
-    with monkeypatch.context() as patched:
-        patched.setattr("headrace.producers.spool.os.write", slow)
-        for _ in range(writes + 2):
-            hook(chunk())
+    producer._store._write = slow
+    for _ in range(writes + 2):
+        hook(chunk())
     assert producer.report().slow_writes == writes
     assert len(spooled(spool_dir)) == 1 + writes
     assert producer._memory.written == 2
@@ -244,19 +238,19 @@ def test_one_slow_write_among_quick_ones_costs_no_durability(
 ) -> None:
     producer = make()
     hook = producer.hook(session="s")
-    clock, write = Clock(producer._journal._clock()), os.write
+    clock = Clock(producer._journal._clock())
     pauses = iter([0.0, 0.2, 0.0, 0.2, 0.2, 0.0])
 
     def sometimes_slow(fd: int, data: bytes) -> int:
         clock.now += next(pauses)
-        return write(fd, data)
+        return os.write(fd, data)
 
     monkeypatch.setattr(producer._journal, "_clock", clock)
     monkeypatch.setattr(producer._store, "_clock", clock)
-    with monkeypatch.context() as patched:
-        patched.setattr("headrace.producers.spool.os.write", sometimes_slow)
-        for _ in range(6):
-            hook(chunk())
+    producer._store._write = sometimes_slow
+    for _ in range(6):
+        hook(chunk())
+    producer._store._write = os.write
     assert len(spooled(spool_dir)) == 6
 
 
@@ -266,27 +260,45 @@ def test_other_threads_do_not_wait_for_one_that_hangs_in_a_write(
     producer = make()
     hook = producer.hook(session="s")
     hook(chunk())
-    write, hangs, go_on = os.write, threading.Event(), threading.Event()
+    hangs, go_on = threading.Event(), threading.Event()
 
     def hanging(fd: int, data: bytes) -> int:
         hangs.set()
         assert go_on.wait(60)
-        return write(fd, data)
+        return os.write(fd, data)
 
-    monkeypatch.setattr("headrace.producers.spool.os.write", hanging)
+    producer._store._write = hanging
     stuck = threading.Thread(target=hook, args=(chunk(),))
     stuck.start()
     assert hangs.wait(60)
     for _ in range(20):
         hook(chunk())  # would hang for ever if it waited
     assert len(spooled(spool_dir)) == 1
-    monkeypatch.setattr("headrace.producers.spool.os.write", write)
+    producer._store._write = os.write
     go_on.set()
     stuck.join()
     hook(chunk())
     assert producer.report().accepted == 23
     numbers = [e.seq for e in spooled(spool_dir)]
     assert len(numbers) + producer._memory.written == 23
+
+
+def test_a_thread_waits_for_its_turn_while_others_get_on(
+    make: Make, spool_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "PATIENCE", 0.01)
+    producer = make()
+    hook = producer.hook(session="s")
+    hook(chunk())
+    with producer._journal._lock:
+        waiting = threading.Thread(target=hook, args=(chunk(),))
+        waiting.start()
+        for _ in range(50):
+            producer._store._place.written += 1
+            waiting.join(0.001)  # far less than the patience: each look finds that others got on
+        assert waiting.is_alive()
+    waiting.join()
+    assert [e.seq for e in spooled(spool_dir)] == [1, 2]  # on the disk when the call returned
 
 
 def test_events_beyond_what_may_wait_are_numbered_and_told(

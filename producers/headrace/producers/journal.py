@@ -1,8 +1,8 @@
 """The one critical section: number an event, and append it where it survives.
 
 Everything that the agent's thread does after encoding happens here. Numbering and appending are one
-step, so the order of the spool is the order of ``seq``. Nothing here waits longer than
-:data:`PATIENCE` for another thread.
+step, so the order of the spool is the order of ``seq``. Nothing here waits for a thread that hangs
+in a write longer than :data:`PATIENCE`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from headrace.producers.store import Store
 from headrace.producers.warn import Warnings
 
 PATIENCE: Final = 0.05
-"""Seconds that a thread waits for another that is writing, before it leaves its event to it."""
+"""Seconds without any event written after which a thread leaves its own to the one that writes."""
+QUEUE: Final = 20
+"""Times that a thread waits so long while others get on: they are busy, and the disk is well."""
 LOOK: Final = 1.0
 """Seconds between two looks after the house."""
 SWEEP: Final = 60.0
@@ -54,6 +56,7 @@ class Journal:
     ) -> None:
         self._make_binding = make_binding
         self._store = store
+        self._keep = store.put
         self._epochs = epochs
         self._warn = warn
         self._on_look = on_look
@@ -64,7 +67,9 @@ class Journal:
         self._late_bytes = 0
         self._owing: dict[str, Epoch] = {}
         """Epochs whose drops the stream has not been told of."""
-        self._check_at = 0.0
+        self._look_at = 0.0
+        self._attend_at = 0.0
+        """When an event is to look up from its work: at ``_look_at``, or 0 where another waits."""
         self._sweep_at = clock() + SWEEP
         self._closed = False
         self.finished = 0
@@ -79,44 +84,44 @@ class Journal:
 
     # ── the hook's side ──────────────────────────────────────────────────────
 
-    def put(self, binding: Binding, kind: Kind, body: bytes) -> None:
-        """Number and store one event whose ``data`` is encoded in ``body``."""
-        if not self._acquire(False) and not self._acquire(True, PATIENCE):
+    def put(self, binding: Binding, kind: Kind, body: bytes, came: float = 0.0) -> None:
+        """Number and store one event whose ``data`` is encoded in ``body``.
+
+        ``came`` is when it came, and is given by those who hold the lock already. One method for
+        both, since a call of a method costs the agent as much as half of all the numbering.
+        """
+        if not came and not self._acquire(False) and not self._queue_up():
             self._leave(binding, kind, body, self._clock())
             return
         try:
-            now = self._clock()
-            if self._late or now >= self._check_at:
-                self._take_late()
-                if now >= self._check_at:
-                    self._look_after(now)
-            self._write(binding, kind, body, now)
+            now = came or self._clock()
+            if now >= self._attend_at and not came:
+                self._attend(now)
+            epoch = binding.epoch
+            if not epoch.open:
+                if self._closed:
+                    self._count_late_comer()
+                    return
+                epoch = self._epochs.get(binding.session, now)
+                binding.enter(epoch)
+            epoch.seq = seq = epoch.seq + 1
+            epoch.last_ts = now
+            try:
+                role = kind.role
+                if role and (role != _CHUNK or epoch.call_started):
+                    turn = self._follow(epoch, role)
+                else:
+                    turn = epoch.turn_part
+                parts = (binding.prefix, dumps(seq), turn, dumps(now), kind.part, body, b"}\n")
+                refusal = self._keep(b"".join(parts), kind.rank, now)
+            except BaseException:  # a signal's, say: the number must not go missing
+                self._drop(epoch, seq, limits.INTERRUPTED)
+                raise
+            if refusal:
+                self._drop(epoch, seq, refusal)
         finally:
-            self._release()
-
-    def _write(self, binding: Binding, kind: Kind, body: bytes, now: float) -> None:
-        epoch = binding.epoch
-        if not epoch.open:
-            if self._closed:
-                self._count_late_comer()
-                return
-            epoch = self._epochs.get(binding.session, now)
-            binding.enter(epoch)
-        epoch.seq = seq = epoch.seq + 1
-        epoch.last_ts = now
-        try:
-            role = kind.role
-            if role and (role != _CHUNK or epoch.call_started):
-                turn = self._follow(epoch, role)
-            else:
-                turn = epoch.turn_part
-            line = b"".join((binding.prefix, dumps(seq), turn, dumps(now), kind.part, body, b"}\n"))
-            refusal = self._store.put(line, kind.rank, now)
-        except BaseException:  # a signal's, say: the number must not go missing
-            self._drop(epoch, seq, limits.INTERRUPTED)
-            raise
-        if refusal:
-            self._drop(epoch, seq, refusal)
+            if not came:
+                self._release()
 
     def _count_late_comer(self) -> None:
         self.finished += 1
@@ -146,13 +151,34 @@ class Journal:
 
     # ── threads that could not wait ──────────────────────────────────────────
 
+    def _queue_up(self) -> bool:
+        """Wait for the lock, for as long as others get on with it."""
+        for _ in range(QUEUE):
+            before = self._store.kept
+            if self._acquire(True, PATIENCE):
+                return True
+            if self._store.kept == before:
+                return False
+        return False
+
     def _leave(self, binding: Binding, kind: Kind, body: bytes, now: float) -> None:
         """Leave the event to whichever thread gets the lock next."""
         if self._late_bytes > LATE_BYTES:
             self._late.append((binding, kind, None, now))
-            return
-        self._late_bytes += len(body)
-        self._late.append((binding, kind, body, now))
+        else:
+            self._late_bytes += len(body)
+            self._late.append((binding, kind, body, now))
+        self._attend_at = 0.0
+
+    def _attend(self, now: float) -> None:
+        """Do what waits: the events of threads that could not, and once a second the house."""
+        due = now >= self._look_at
+        if due:
+            self._look_at = now + LOOK
+        self._attend_at = self._look_at  # first, so that who leaves an event meanwhile is heard
+        self._take_late()
+        if due:
+            self._look_after(now)
 
     def _take_late(self) -> None:
         while self._late:
@@ -161,7 +187,7 @@ class Journal:
                 self._write_nothing(binding, now)
                 continue
             self._late_bytes -= len(body)
-            self._write(binding, kind, body, now)
+            self.put(binding, kind, body, now)
         self._late_bytes = 0
 
     def _write_nothing(self, binding: Binding, now: float) -> None:
@@ -173,7 +199,6 @@ class Journal:
     # ── housekeeping, at most once a second ──────────────────────────────────
 
     def _look_after(self, now: float) -> None:
-        self._check_at = now + LOOK
         if self._closed:
             self._on_look()  # what is still on its way needs who carries it
             return
@@ -195,7 +220,7 @@ class Journal:
             binding = self._make_binding(epoch.session)
             binding.enter(epoch)
             for span in spans:
-                self._write(binding, _DROPPED, dumps(span.as_data()), now)
+                self.put(binding, _DROPPED, dumps(span.as_data()), now)
 
     def _end(self, epoch: Epoch, reason: str, now: float) -> None:
         """Write the epoch's end marker as its last event, and forget it."""
@@ -204,7 +229,7 @@ class Journal:
         binding = self._make_binding(epoch.session)
         binding.enter(epoch)
         body: dict[str, Any] = {"reason": reason, "dropped": epoch.dropped}
-        self._write(binding, _EPOCH_END, dumps(body), now)
+        self.put(binding, _EPOCH_END, dumps(body), now)
         epoch.open = False
         self._owing.pop(epoch.id, None)
         self.finished += epoch.seq
@@ -213,17 +238,11 @@ class Journal:
 
     # ── the producer's side ──────────────────────────────────────────────────
 
-    def open(self) -> None:
-        """Open the spool now rather than at the first event. Never raises."""
-        with self._lock:
-            self._look_after(self._clock())
-
     def check(self) -> None:
         """Look after the house although no event comes."""
         with self._lock:
-            if self._late:
-                self._take_late()
-            self._look_after(self._clock())
+            self._look_at = 0.0
+            self._attend(self._clock())
 
     def end(self, session: str, reason: str) -> None:
         """End a session's epoch; the next event of the session starts another."""
@@ -238,9 +257,8 @@ class Journal:
             if self._closed:
                 return
             now = self._clock()
-            if self._late:
-                self._take_late()
-            self._look_after(now)
+            self._look_at = 0.0
+            self._attend(now)
             for epoch in self._epochs.all():
                 self._epochs.pop(epoch.session)
                 self._end(epoch, limits.CLOSED, now)
@@ -261,7 +279,7 @@ class Journal:
         self._store.after_fork()
         self.finished = 0
         self.dropped = {}
-        self._check_at = 0.0
+        self._look_at = self._attend_at = 0.0
 
     def counts(self) -> tuple[int, dict[str, int]]:
         """``(numbers drawn, dropped by reason)``, of open and finished epochs together."""

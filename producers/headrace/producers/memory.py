@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
-from headrace.producers.limits import Quota
+from headrace.producers.limits import CHUNK, Quota
 
 
 class MemoryQueue:
-    """Lines that wait for Kafka in this process.
+    """Lines that wait for Kafka in this process. See :class:`headrace.producers.store.Place`.
 
     Appended to under the journal's lock, taken from by the one shipper thread: each side owns one
     of the two counters, so that neither waits for the other.
@@ -19,20 +19,25 @@ class MemoryQueue:
         self._lines: deque[bytes] = deque()
         self._added = 0
         self._freed = 0
+        self.fd = -1
         self.written = 0
         """Lines that were taken in."""
         self.delivered = 0
         """Lines that Kafka acknowledged."""
 
-    def append(self, line: bytes, rank: int) -> str | None:
-        """Take a line in; the reason where there is no room for it."""
-        size = len(line)
-        if self._added - self._freed + size > self._quota.limit(rank):
+    def grant(self, size: int, rank: int) -> int | str:
+        """Grant room up to the quota for chunks; past it for this line alone, by its rank."""
+        used = self.used_bytes
+        if used + size > self._quota.limit(rank):
             return self._quota.refusal(rank)
+        return max(size, self._quota.limit(CHUNK) - used)
+
+    def write(self, _fd: int, line: bytes) -> int:
+        """Take a line in: its length."""
+        size = len(line)
         self._lines.append(line)
         self._added += size
-        self.written += 1
-        return None
+        return size
 
     @property
     def used_bytes(self) -> int:

@@ -23,7 +23,7 @@ from headrace.producers.accounts import Accounts
 from headrace.producers.binding import Binding
 from headrace.producers.encode import text_of
 from headrace.producers.epoch import Epochs
-from headrace.producers.hook import CURRENT, Hook
+from headrace.producers.hook import CURRENT, Hook, make_hook
 from headrace.producers.hosts import Host, ProcessHost, ThreadHost
 from headrace.producers.journal import Journal
 from headrace.producers.kinds import Kinds
@@ -106,7 +106,7 @@ class EventProducer:
             self._open_spool if durability == "spool" else None,
             self._memory,
             self._warn,
-            on_memory=self._look_after_hosts,
+            on_memory=lambda: self._keep_running(self._memory_host),
         )
         self._journal = Journal(
             lambda session: Binding(self._tenant, session),
@@ -126,7 +126,7 @@ class EventProducer:
         self._memory_host: Host = ThreadHost(self._ship_memory)
         self._start_at: dict[Host, float] = {}
         self._unbound = self._hook(Binding(self._tenant, None))
-        self._journal.open()
+        self._journal.check()
         _LIVING.add(self)
 
     @classmethod
@@ -216,7 +216,7 @@ class EventProducer:
         return attach(self, agent, **options)
 
     def _hook(self, binding: Binding) -> Hook:
-        return Hook(self._journal, self._kinds, binding, self._max_event_bytes)
+        return make_hook(self._journal, self._kinds, binding, self._max_event_bytes)
 
     # ── delivery ─────────────────────────────────────────────────────────────
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ RECHECK: Final = 0.25
 
 
 class SpoolWriter:
-    """Appends lines to the lane's last segment.
+    """Appends lines to the lane's last segment. See :class:`headrace.producers.store.Place`.
 
     Not safe for threads: its journal's lock is held around every call. Every method raises
     OSError when the disk does not take part; the writer is then of no use any more: abandon it.
@@ -38,31 +37,16 @@ class SpoolWriter:
         """Lines that were known to be delivered at the last look."""
         self.gone = False
         """Whether the directory vanished with lines in it."""
+        self.write = os.write
+        self.fd = -1
+        """The segment that :meth:`grant` last gave room in."""
         self._number = 0
-        self._fd = -1
         self._left = 0
-        self._room = 0
         self._used = 0
         self._look_again = 0.0
         self._next_segment()
 
-    def append(self, line: bytes, rank: int) -> str | None:
-        """Append a line that ends in a newline; the reason where there is no room for it."""
-        size = len(line)
-        room = self._room - size
-        if room < 0:
-            refusal = self._make_room(size, rank)
-            if refusal:
-                return refusal
-            room = self._room - size
-        self._room = room
-        written = os.write(self._fd, line)
-        if written != size:
-            raise OSError(errno.ENOSPC, "the spool's disk took only a part of a line")
-        self.written += 1
-        return None
-
-    def _make_room(self, size: int, rank: int) -> str | None:
+    def grant(self, size: int, rank: int) -> int | str:
         """Grant room until the segment or the quota for chunks ends, whichever comes first.
 
         Past the chunks' quota room is granted line by line, by the rank of each.
@@ -75,18 +59,17 @@ class SpoolWriter:
             return self._quota.refusal(rank)
         free = self._quota.limit(CHUNK) - self._used
         granted = max(size, min(self._left, free))
-        self._room = granted
         self._left -= granted
         self._used += granted
-        return None
+        return granted
 
     def _next_segment(self) -> None:
         self._number += 1
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         fd = os.open(self.lane.segment_path(self._number), flags, PRIVATE)
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = fd
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = fd
         self._left = self._segment_bytes
         self._measure()
 
@@ -97,20 +80,20 @@ class SpoolWriter:
 
     def vanished(self) -> bool:
         """Whether somebody removed the segment under the writer: what it takes is lost then."""
-        return os.fstat(self._fd).st_nlink == 0
+        return os.fstat(self.fd).st_nlink == 0
 
     def rescue(self) -> list[bytes]:
         """Return the whole lines of a vanished segment: only this descriptor still reaches them."""
         self.gone = True
-        size = os.fstat(self._fd).st_size
-        content = os.pread(self._fd, size, 0)
+        size = os.fstat(self.fd).st_size
+        content = os.pread(self.fd, size, 0)
         return content[: content.rfind(b"\n") + 1].splitlines(keepends=True)  # JSON has no bare \r
 
     def close(self) -> None:
         """Let go of the lane: whoever ships it may remove it once all is delivered."""
-        for fd in (self._fd, self._owner):
+        for fd in (self.fd, self._owner):
             try:
                 os.close(fd)
             except OSError:
                 continue
-        self._fd = self._owner = -1
+        self.fd = self._owner = -1

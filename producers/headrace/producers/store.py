@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from headrace.producers import limits
 from headrace.producers.memory import MemoryQueue
@@ -21,6 +21,25 @@ STALLED: Final = 1.0
 RETRY: Final = 1.0
 """Seconds until a disk that failed is tried again, doubled with each failure."""
 RETRY_MAX: Final = 30.0
+
+
+class Place(Protocol):
+    """Where lines are kept just now. Every method may raise OSError."""
+
+    written: int
+    """Lines that it took in; counted by the store."""
+
+    def grant(self, size: int, rank: int) -> int | str:
+        """Return how many bytes may be written, at least ``size``; or the reason for none."""
+        ...
+
+    fd: int
+    """Given to ``write``. Another one after each grant."""
+
+    @property
+    def write(self) -> Callable[[int, bytes], int]:
+        """Takes ``fd`` and a line and says how many bytes of the line it kept."""
+        ...
 
 
 class Store:
@@ -51,26 +70,54 @@ class Store:
         self._memory_in_use = False
         self._retry_at = 0.0
         self._retry_delay = RETRY / 2
+        self._use(memory)
 
-    def put(self, line: bytes, rank: int, now: float) -> str | None:
-        """Keep a line; the reason where there is no room. ``now`` is when its event came."""
-        spool = self.spool
-        if spool is not None:
-            try:
-                refusal = spool.append(line, rank)
-            except OSError as error:
-                self._give_up_spool(f"cannot be written ({error.strerror})")
-            else:
-                if (took := self._clock() - now) > SLOW:
-                    self._slow_write(took)
-                elif self._slow_run:
-                    self._slow_run = 0
-                return refusal
-        refusal = self._memory.append(line, rank)
-        if not self._memory_in_use:
+    def _use(self, place: Place) -> None:
+        self._place = place
+        self._room = 0
+        self._write = place.write
+        self._fd = place.fd
+
+    def put(self, line: bytes, rank: int, came: float) -> str | None:
+        """Keep a line that ends in a newline; the reason where there is no room for it.
+
+        ``came`` is when its event came, in seconds since 1970.
+        """
+        size = len(line)
+        try:
+            room = self._room - size
+            if room < 0:
+                granted = self._grant(size, rank)
+                if isinstance(granted, str):
+                    return granted
+                room = granted - size
+            self._room = room
+            taken = self._write(self._fd, line)
+        except OSError as error:
+            self._give_up_spool(f"cannot be written ({error.strerror})")
+            return self.put(line, rank, came)
+        if taken != size:
+            self._give_up_spool("is full: it took a part of a line")
+            return self.put(line, rank, came)
+        self._place.written += 1
+        if (took := self._clock() - came) > SLOW:
+            self._slow_write(took)
+        elif self._slow_run:
+            self._slow_run = 0
+        return None
+
+    def _grant(self, size: int, rank: int) -> int | str:
+        granted = self._place.grant(size, rank)
+        self._fd = self._place.fd
+        if self.spool is None and not self._memory_in_use:
             self._memory_in_use = True
             self._on_memory()
-        return refusal
+        return granted
+
+    @property
+    def kept(self) -> int:
+        """Lines kept so far where lines are kept just now."""
+        return self._place.written
 
     def look_after(self, now: float) -> None:
         """Open the spool where there is none, and notice one that vanished."""
@@ -85,8 +132,7 @@ class Store:
     def release(self) -> None:
         """Let go of the lane, for another shipper to take."""
         if self.spool is not None:
-            self._retire(self.spool)
-            self.spool = None
+            self._leave(self.spool)
 
     def after_fork(self) -> None:
         """In the child: the lane, and what waits in memory, are the parent's."""
@@ -97,10 +143,13 @@ class Store:
             self.spool = None
         self.retired.clear()
         self._memory.forget()
+        self._use(self._memory)
         self._memory_in_use = False
         self._retry_at = 0.0
 
     def _slow_write(self, took: float) -> None:
+        if self.spool is None:  # the machine is busy: memory is never slow
+            return
         self.slow_writes += 1
         self._slow_run += 1
         if self._slow_run >= SLOW_RUN or took > STALLED:
@@ -114,19 +163,22 @@ class Store:
         self._retry_at = now + self._retry_delay
         try:
             self.spool = self._open_spool()
-            self._memory_in_use = False
         except OSError as error:
             self._warn("spool", "headrace's spool cannot be opened (%s): using memory", error)
+            return
+        self._use(self.spool)
+        self._memory_in_use = False
 
     def _give_up_spool(self, why: str) -> None:
         if self.spool is None:
             return
         self._warn("spool", "headrace's spool %s: using memory", why)
         self._retry_at = max(self._retry_at, self._clock() + RETRY)
-        spool, self.spool = self.spool, None
-        self._retire(spool)
+        self._leave(self.spool)
 
-    def _retire(self, spool: SpoolWriter) -> None:
+    def _leave(self, spool: SpoolWriter) -> None:
+        self.spool = None
+        self._use(self._memory)
         spool.close()
         if spool.written:
             self.retired.append(spool)
@@ -142,7 +194,9 @@ class Store:
         except OSError:
             lines = []
         for line in lines:
-            if self._memory.append(line, limits.EVIDENCE) is None:
+            if isinstance(self._memory.grant(len(line), limits.EVIDENCE), int):
+                self._memory.write(self._memory.fd, line)
+                self._memory.written += 1
                 self.spool.rescued += 1
         self._give_up_spool("vanished")
         self._retry_at = 0.0

@@ -6,6 +6,7 @@ from typing import Any
 
 from headrace.events.envelope import Envelope, decode
 from headrace.producers import EventProducer
+from headrace.producers.hosts import Host
 
 
 class InMemoryProducer(EventProducer):
@@ -45,5 +46,5 @@ class InMemoryProducer(EventProducer):
         self.lines()
         return True
 
-    def _look_after_hosts(self) -> None:
+    def _keep_running(self, host: Host) -> None:
         """No shipper is ever started."""
