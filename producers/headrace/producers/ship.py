@@ -12,6 +12,8 @@ what dead processes leave there. It prints one line of JSON when it has started.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -27,6 +29,7 @@ from headrace.producers.warn import Warnings
 
 async def ship(job: Job, kafka: KafkaSettings) -> None:
     """Ship until the job is done or the process is told to stop."""
+    _give_way()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -35,6 +38,17 @@ async def ship(job: Job, kafka: KafkaSettings) -> None:
         sys.stdout.write(orjson.dumps({"shipper": job.spool_dir}).decode() + "\n")
         sys.stdout.flush()
     await ship_lanes(job, kafka, stop, Warnings())
+
+
+def _give_way() -> None:
+    """Take a processor that is free, never the agent's the moment that there is something to ship.
+
+    A batch process has its fair share and no more delay than the agent's time slice; where the
+    system does not know of such, as it is.
+    """
+    if hasattr(os, "SCHED_BATCH"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def from_environment(spool_dir: str) -> tuple[Job, KafkaSettings]:
