@@ -35,6 +35,15 @@ async def create_topic(
         await admin.close()
 
 
+async def delete_topic(kafka: str, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+    finally:
+        await admin.close()
+
+
 async def records(kafka: str | KafkaSettings, topic: str) -> list[Any]:
     """Every record of the topic, up to where it ends now."""
     settings = kafka if isinstance(kafka, KafkaSettings) else KafkaSettings(kafka)

@@ -33,7 +33,7 @@ from headrace.producers.warn import Warnings
 from tests.stack.secure_kafka import SecureKafka
 from tests.support import unique, wait_until
 
-from .log import create_topic, holes, identities
+from .log import create_topic, delete_topic, holes, identities
 
 TOPIC = "agent.events"
 HERE = Destination("agent.events", "here:1")
@@ -95,6 +95,35 @@ async def test_a_broker_that_forgot_is_sent_again_what_the_spool_keeps(
     report = await asyncio.to_thread(producer.close, 20)
     assert report.delivered == report.accepted == 502
     assert holes(await identities(broker.address, TOPIC)) == {}
+
+
+@pytest.mark.kafka
+async def test_a_topic_that_was_made_again_is_sent_again_what_the_spool_keeps(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.producers.shipper.TOPIC_CHECK", 0.2)
+    prefix = unique() + "."
+    topic = prefix + TOPIC
+    await create_topic(kafka, topic)
+    producer = EventProducer(
+        kafka, tenant="t", spool_dir=tmp_path / "spool", topic_prefix=prefix, shipper="thread"
+    )
+    hook = producer.hook(session="s")
+    for i in range(500):
+        hook(event(i=i))
+    assert await producer.flush(timeout=30)
+    assert len(await identities(kafka, topic)) == 500
+    await delete_topic(kafka, topic)
+    await create_topic(kafka, topic)
+
+    async def all_there() -> bool:
+        return len(await identities(kafka, topic)) == 500
+
+    # Nobody says anything: the shipper finds out by itself.
+    await wait_until(all_there)
+    report = await asyncio.to_thread(producer.close, 20)
+    assert report.delivered == report.accepted == 501
+    assert holes(await identities(kafka, topic)) == {}
 
 
 async def test_what_fell_back_to_memory_is_shipped_though_no_event_follows(
@@ -204,7 +233,7 @@ def test_a_reader_that_is_killed_anywhere_reads_every_line_in_order(
 class UnreliableLog:
     """In place of Kafka: keeps what it is sent, but fails as it is told to."""
 
-    cluster_id = "fake"
+    incarnation = "fake"
 
     def __init__(self, fails: Iterator[bool], kept: list[bytes]) -> None:
         self._fails = fails

@@ -16,6 +16,7 @@ from headrace.events.envelope import SEQ_MARK
 from headrace.events.settings import KafkaSettings
 from headrace.events.topics import LOCAL_CLUSTER
 from headrace.producers.encode import cut
+from headrace.producers.topic_id import topic_id_of
 
 REQUEST_TIMEOUT_MS: Final = 15_000
 """A broker that needs longer is as good as away: the events wait in the spool."""
@@ -28,11 +29,13 @@ class KafkaLog:
     """One connection to a topic. Belongs to the event loop that it was connected in."""
 
     def __init__(
-        self, kafka: AIOKafkaProducer, topic: str, cluster_id: str, max_batch_bytes: int
+        self, kafka: AIOKafkaProducer, topic: str, incarnation: str, max_batch_bytes: int
     ) -> None:
         self._kafka = kafka
         self._topic = topic
-        self.cluster_id = cluster_id
+        self.incarnation = incarnation
+        """The cluster's id, and the topic's where the cluster gives one: another log, another
+        name."""
         self._partitioner = DefaultPartitioner()
         self._partitions = sorted(kafka.client.cluster.partitions_for_topic(topic) or {0})
         self._longest = max_batch_bytes - FRAMING
@@ -40,7 +43,7 @@ class KafkaLog:
 
     @classmethod
     async def connect(cls, settings: KafkaSettings, topic: str, max_batch_bytes: int) -> KafkaLog:
-        """Connect, and learn which cluster it is. No batch is larger than ``max_batch_bytes``.
+        """Connect, and learn which log it is. No batch is larger than ``max_batch_bytes``.
 
         Raises KafkaError or OSError where there is no broker or no such topic.
         """
@@ -61,10 +64,11 @@ class KafkaLog:
                 await kafka.start()
             await need_topic(kafka, topic)
             await kafka.partitions_for(topic)
+            incarnation = await incarnation_of(kafka, topic)
         except BaseException:
             await kafka.stop()
             raise
-        return cls(kafka, topic, cluster_id, max_batch_bytes)
+        return cls(kafka, topic, incarnation, max_batch_bytes)
 
     async def close(self) -> None:
         try:
@@ -72,9 +76,12 @@ class KafkaLog:
         except (KafkaError, OSError, asyncio.TimeoutError):
             return
 
-    async def current_cluster(self) -> str:
-        """Ask again which cluster this is: an embedded one may have been restarted."""
-        return await cluster_id_of(self._kafka)
+    async def current_incarnation(self) -> str:
+        """Ask again which log this is: its broker may have forgotten it, or somebody made it again.
+
+        Raises KafkaError.
+        """
+        return await incarnation_of(self._kafka, self._topic)
 
     async def send(self, lines: list[bytes]) -> list[asyncio.Future[Any]]:
         """Hand lines over; the futures are done when every in-sync replica has them.
@@ -151,6 +158,15 @@ async def need_topic(kafka: AIOKafkaProducer, topic: str) -> None:
     for error_code, name, *_ in response.topics:
         if name == topic and error_code == UnknownTopicOrPartitionError.errno:
             raise UnknownTopicOrPartitionError(f"no topic {topic}: run `headrace topics apply`")
+
+
+async def incarnation_of(kafka: AIOKafkaProducer, topic: str) -> str:
+    """Return the name of the log that the topic is now. Raises KafkaError."""
+    cluster_id = await cluster_id_of(kafka)
+    if cluster_id.startswith(LOCAL_CLUSTER):
+        return cluster_id
+    topic_id = await topic_id_of(kafka, topic)
+    return f"{cluster_id}/{topic_id}" if topic_id else cluster_id
 
 
 async def cluster_id_of(kafka: AIOKafkaProducer) -> str:

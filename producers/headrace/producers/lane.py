@@ -58,7 +58,7 @@ class Checkpoint:
     torn: int = 0
     """Unfinished lines that were set aside."""
     incarnation: str = ""
-    """The cluster's id; none before the first acknowledgement."""
+    """The ids of the cluster and the topic; none before the first acknowledgement."""
 
 
 class Lane:

@@ -27,6 +27,8 @@ BACKOFF_MAX: Final = 5.0
 """Seconds, at most, between two tries to reach Kafka."""
 INCARNATION_CHECK: Final = 1.0
 """Seconds between two questions to an embedded Kafka whether it is still the same."""
+TOPIC_CHECK: Final = 30.0
+"""The same for a cluster of which a fleet asks whether its topic was made again."""
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -87,12 +89,14 @@ class Shipper:
     async def _pump(self, log: KafkaLog, stop: asyncio.Event) -> None:
         self._begun.clear()
         loop = asyncio.get_running_loop()
-        check_at = loop.time() + INCARNATION_CHECK
+        local = log.incarnation.startswith(LOCAL_CLUSTER)
+        every = INCARNATION_CHECK if local else TOPIC_CHECK
+        check_at = loop.time() + every
         while not stop.is_set():
             moved = await self._round(log)
-            if log.cluster_id.startswith(LOCAL_CLUSTER) and loop.time() >= check_at:
-                check_at = loop.time() + INCARNATION_CHECK
-                if await log.current_cluster() != log.cluster_id:
+            if loop.time() >= check_at:
+                check_at = loop.time() + every
+                if await log.current_incarnation() != log.incarnation:
                     return
             if not moved:
                 await self._settle(0)
@@ -103,9 +107,9 @@ class Shipper:
     async def _round(self, log: KafkaLog) -> bool:
         moved = False
         for source in self._sources():
-            if self._begun.get(id(source)) != log.cluster_id:
-                source.begin(log.cluster_id)
-                self._begun[id(source)] = log.cluster_id
+            if self._begun.get(id(source)) != log.incarnation:
+                source.begin(log.incarnation)
+                self._begun[id(source)] = log.incarnation
             chunk = source.read()
             if chunk is None:
                 continue
