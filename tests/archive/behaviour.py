@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings
@@ -117,6 +118,26 @@ class ArchiveBehaviour:
             await dead_letter_box.redrive(rig.settings, [one.place])
         again = await dead_letter_box.list_letters(rig.settings, redriven=True)
         assert len(again) == len(bad) + 1
+
+    async def test_a_letter_too_long_for_its_queue_stops_nobody(self, rig: Rig) -> None:
+        # Compressed it passes the topic's limit, which the letter alone would not.
+        long = b"{bad" + b"x" * 3_000_000
+        producer = AIOKafkaProducer(
+            bootstrap_servers=rig.kafka, compression_type="gzip", max_request_size=4_000_000
+        )
+        async with producer:
+            await producer.send_and_wait(rig.topic, long, b"k" * 100_000, partition=0)
+        await rig.produce([rig.line(1)], partition=0)
+        await rig.start()
+        await rig.archived(1)
+        await wait_until(lambda: _is_sum(rig, 2), 60, what="all committed")
+        (letter,) = await dead_letter_box.list_letters(rig.settings)
+        assert letter.whole_bytes == len(long)
+        assert letter.value == long[: rig.settings.max_event_bytes]
+        assert letter.key
+        with pytest.raises(dead_letter_box.CutLetterError):
+            await dead_letter_box.redrive(rig.settings, [letter.place])
+        assert await dead_letter_box.redrive(rig.settings) == []
 
     async def test_too_many_refused_stop_the_worker_without_acknowledging(self, rig: Rig) -> None:
         await rig.produce([rig.line(seq) for seq in range(1, 101)], partition=0)

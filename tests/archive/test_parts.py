@@ -8,13 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import MessageSizeTooLargeError
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.events.errors import Poison, TooManyPoisoned
-from headrace.streams import metrics_defs
+from headrace.streams import dead_letters, metrics_defs
 from headrace.streams.backoff import Backoff
+from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
 from headrace.streams.metrics import Metrics
@@ -114,6 +116,30 @@ class TestGatherer:
         gatherer = Gatherer(linger=0.01, max_records=100, max_bytes=10_000)
         gatherer.put(event(1))
         assert len((await gatherer.get()).values) == 1
+
+
+async def test_a_queue_with_a_lower_limit_gets_shorter_letters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dead_letters, "Backoff", lambda: SimpleNamespace(wait=lambda: 0.0))
+    kept: list[tuple[bytes, dict[str, bytes]]] = []
+
+    class Producer:
+        async def send(self, topic: str, key: Any, value: bytes, *rest: Any) -> Any:
+            done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            if len(value) > 3_000:
+                done.set_exception(MessageSizeTooLargeError())
+            else:
+                kept.append((value, dict(rest[2])))
+                done.set_result(None)
+            return done
+
+    app: Any = SimpleNamespace(producer=Producer())
+    writer = DeadLetterWriter(app, "queue", 10_000)
+    await writer.write([DeadLetter(b"k", b"x" * 20_000, poison(7))])
+    ((value, headers),) = kept
+    assert value == b"x" * 2_500
+    assert headers[dead_letters.WHOLE] == b"20000"
 
 
 class TestStallDetector:

@@ -73,7 +73,9 @@ class Archive:
         self._gatherer = Gatherer(
             linger=options.linger, max_records=options.max_records, max_bytes=options.max_bytes
         )
-        self._dead_letters = DeadLetterWriter(self.app, settings.topic(topics.DEAD_LETTERS))
+        self._dead_letters = DeadLetterWriter(
+            self.app, settings.topic(topics.DEAD_LETTERS), settings.max_event_bytes
+        )
         source = self.app.topic(settings.topic(topics.EVENTS), schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}", concurrency=1)(self._collect)
         self._taking = asyncio.Lock()

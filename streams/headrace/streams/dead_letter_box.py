@@ -45,10 +45,16 @@ class Letter:
     value: bytes | None
     """Hostile: show it to a terminal only with its control characters made harmless."""
     redriven: bool
+    whole_bytes: int | None = None
+    """How long the value was, where only its beginning is here."""
 
 
 class NoSuchLetterError(HeadraceError):
     """No dead letter came from there."""
+
+
+class CutLetterError(HeadraceError):
+    """Only the beginning of this letter was kept."""
 
 
 async def list_letters(settings: Settings, *, redriven: bool = False) -> list[Letter]:
@@ -82,11 +88,12 @@ async def show(settings: Settings, place: Place) -> Letter:
 async def redrive(settings: Settings, places: Collection[Place] | None = None) -> list[Letter]:
     """Send letters back to the topic that they came from, with their key and value as they were.
 
-    ``places``: which (default: all that are dead). Returns those sent. A letter counts as dead
-    until its marker stands in the queue, which is written after the source topic has acknowledged:
-    a crash between the two sends it twice, and identity removes one. What is refused again is a
-    new dead letter. Raises :class:`Retryable` where Kafka is away,
-    :class:`NoSuchLetterError` where one of the places holds no dead letter.
+    ``places``: which (default: all that are dead and whole). Returns those sent. A letter counts
+    as dead until its marker stands in the queue, which is written after the source topic has
+    acknowledged: a crash between the two sends it twice, and identity removes one. What is refused
+    again is a new dead letter. Raises :class:`Retryable` where Kafka is away,
+    :class:`NoSuchLetterError` where one of the places holds no dead letter,
+    :class:`CutLetterError` where it holds the beginning of one.
     """
     letters = await list_letters(settings)
     if places is not None:
@@ -95,6 +102,10 @@ async def redrive(settings: Settings, places: Collection[Place] | None = None) -
             if place not in there:
                 raise NoSuchLetterError(f"no dead letter came from {place}: nothing was sent")
         letters = [letter for letter in letters if letter.place in set(places)]
+        for letter in letters:
+            if letter.whole_bytes is not None:
+                raise CutLetterError(f"{letter.place} was too long to be kept: nothing was sent")
+    letters = [letter for letter in letters if letter.whole_bytes is None]
     queue = settings.topic(topics.DEAD_LETTERS)
     async with _producer(settings) as producer:
         for letter in letters:
@@ -118,7 +129,7 @@ def _place(headers: dict[str, bytes]) -> Place | None:
 
 
 def _letter(place: Place, headers: dict[str, bytes], record: Any) -> Letter:
-    code = headers.get(names.CODE)
+    code, whole = headers.get(names.CODE), headers.get(names.WHOLE)
     return Letter(
         place=place,
         reason=headers.get(names.REASON, b"").decode(errors="replace"),
@@ -127,6 +138,7 @@ def _letter(place: Place, headers: dict[str, bytes], record: Any) -> Letter:
         key=record.key,
         value=record.value,
         redriven=False,
+        whole_bytes=int(whole) if whole else None,
     )
 
 

@@ -1,9 +1,11 @@
 """The dead-letter queue: what the archive set aside, and the way back.
 
 A record of ``agent.events.dlq`` is the original key and value; its headers say why and where it
-came from. A redriven one is followed by a marker: no value, the same source headers, and
-``headrace.kind`` = ``redriven``. What is dead is therefore the first kind less the second,
-deduplicated by source topic, partition and offset, whatever crashed in between.
+came from. What is too long for the queue (a compressed record may hold far more than the topic's
+limit) is cut, and ``headrace.whole`` says how long it was. A redriven one is followed by a marker:
+no value, the same source headers, and ``headrace.kind`` = ``redriven``. What is dead is therefore
+the first kind less the second, deduplicated by source topic, partition and offset, whatever crashed
+in between.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from time import time
 from typing import Any, Final
 
 import faust
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from faust.exceptions import ProducerSendError
 
 from headrace.events.errors import Poison
@@ -34,6 +36,13 @@ SOURCE_TOPIC: Final = "headrace.source_topic"
 SOURCE_PARTITION: Final = "headrace.source_partition"
 SOURCE_OFFSET: Final = "headrace.source_offset"
 FAILED_AT: Final = "headrace.failed_at"
+WHOLE: Final = "headrace.whole"
+"""Bytes of the value, where only its beginning is kept."""
+
+MAX_KEY: Final = 32_768
+"""Bytes kept of a key: half of what the queue has room for beside a value."""
+SMALLEST: Final = 1_024
+"""Bytes of a value below which a broker's limit is taken for a fault that passes."""
 
 CHECK_FAILED: Final = 395
 """ClickHouse's code of the table's own checks."""
@@ -74,11 +83,12 @@ class DeadLetter:
 
 
 class DeadLetterWriter:
-    """Sends refused records aside. For one task at a time."""
+    """Sends refused records aside, at most ``max_bytes`` of each value. For one task at a time."""
 
-    def __init__(self, app: faust.App, topic: str) -> None:
+    def __init__(self, app: faust.App, topic: str, max_bytes: int) -> None:
         self._app = app
         self._topic = topic
+        self._max_bytes = max_bytes
 
     async def write(self, letters: Sequence[DeadLetter]) -> None:
         """Send the letters; return when the brokers have acknowledged all of them.
@@ -90,6 +100,11 @@ class DeadLetterWriter:
             try:
                 await asyncio.wait_for(self._send(letters), SEND_SECONDS)
                 return
+            except (MessageSizeTooLargeError, RecordListTooLargeError):
+                # The queue's own limit is below ours. What never fits must not stop what follows.
+                self._max_bytes = max(self._max_bytes // 2, SMALLEST)
+                log.warning("the queue refuses a dead letter: keeping %d bytes", self._max_bytes)
+                await asyncio.sleep(backoff.wait())
             except (ProducerSendError, KafkaError, asyncio.TimeoutError, OSError) as error:
                 log.warning("dead letters could not be sent, trying again: %r", error)
                 await asyncio.sleep(backoff.wait())
@@ -97,16 +112,17 @@ class DeadLetterWriter:
     async def _send(self, letters: Sequence[DeadLetter]) -> None:
         sent = []
         for letter in letters:
-            headers = headers_of(letter.poison, failed_at=time())
-            sent.append(
-                await self._app.producer.send(
-                    self._topic, letter.key, letter.value, None, None, headers
-                )
-            )
+            key, value, headers = letter.key, letter.value, headers_of(letter.poison, time())
+            if value is not None and len(value) > self._max_bytes:
+                headers.append((WHOLE, str(len(value)).encode()))
+                value = value[: self._max_bytes]
+            if key is not None:
+                key = key[:MAX_KEY]
+            sent.append(await self._app.producer.send(self._topic, key, value, None, None, headers))
         await asyncio.gather(*sent)
 
 
-def headers_of(poison: Poison, *, failed_at: float) -> Headers:
+def headers_of(poison: Poison, failed_at: float) -> Headers:
     """Build the headers of a dead letter (``failed_at``: seconds since 1970)."""
     code = [] if poison.code is None else [(CODE, str(poison.code).encode())]
     return [

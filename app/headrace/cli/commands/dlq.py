@@ -83,7 +83,7 @@ def show(place: Place, as_json: bool, state_dir: Path | None) -> None:
     examples=("headrace dlq redrive agent.events/0/1234", "headrace dlq redrive --all"),
 )
 @click.argument("places", nargs=-1, type=PlaceType(), metavar="[PLACE]...")
-@click.option("--all", "everything", is_flag=True, help="Every letter that is dead.")
+@click.option("--all", "everything", is_flag=True, help="Every letter that is dead, and whole.")
 @options.as_json
 @options.state_dir
 def redrive(
@@ -112,7 +112,7 @@ def _row(letter: Letter) -> tuple[object, ...]:
         time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(letter.failed_at)),
         letter.reason,
         letter.code,
-        len(letter.value or b""),
+        letter.whole_bytes or len(letter.value or b""),
         safe_text((letter.key or b"").decode(errors="backslashreplace"), limit=40),
         letter.redriven,
     )
@@ -125,6 +125,7 @@ def _json(letter: Letter) -> dict[str, Any]:
         "reason": letter.reason,
         "code": letter.code,
         "sent_again": letter.redriven,
+        "cut_from_bytes": letter.whole_bytes,
         "key": (letter.key or b"").decode(errors="backslashreplace"),
         "value": (letter.value or b"").decode(errors="backslashreplace"),
     }
