@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlsplit
 
 import orjson
 
@@ -44,9 +45,18 @@ VARIABLES: Final[dict[str, str]] = {
 """Every variable that is read, with its meaning. An unknown ``HEADRACE_`` variable is an error."""
 
 
+_PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_BY_PASSWORD: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_MECHANISMS: Final = (*_BY_PASSWORD, "OAUTHBEARER", "GSSAPI")
+
+
 @dataclass(frozen=True, slots=True)
 class KafkaSettings:
-    """How to reach Kafka. ``ssl_context``, where given, wins over the files."""
+    """How to reach Kafka. ``ssl_context``, where given, wins over the files.
+
+    Raises :class:`SettingsError` for what no client could work with: a shipper that ended of it
+    could tell nobody.
+    """
 
     bootstrap_servers: str
     security_protocol: str = "PLAINTEXT"
@@ -59,6 +69,16 @@ class KafkaSettings:
     ssl_key_password: str | None = field(default=None, repr=False)
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
     sasl_oauth_token_provider: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.bootstrap_servers:
+            raise SettingsError("no Kafka: give its bootstrap servers as host:port[,host:port]")
+        _one_of("Kafka's security protocol", self.security_protocol, _PROTOCOLS)
+        if not self.security_protocol.startswith("SASL"):
+            return
+        _one_of("Kafka's SASL mechanism", self.sasl_mechanism, _MECHANISMS)
+        if self.sasl_mechanism in _BY_PASSWORD and not (self.sasl_username and self.sasl_password):
+            raise SettingsError(f"Kafka's SASL {self.sasl_mechanism} needs a user and a password")
 
     def client_kwargs(self) -> dict[str, Any]:
         """Keyword arguments for any aiokafka client. Reads the certificate files."""
@@ -189,6 +209,11 @@ def _kafka(environ: Mapping[str, str], servers: str) -> KafkaSettings:
     )
 
 
+def _one_of(what: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise SettingsError(f"{what} must be one of {', '.join(known)}, not {given!r}")
+
+
 def _clickhouse(environ: Mapping[str, str], url: str) -> ClickHouseSettings:
     if not url.startswith(("http://", "https://")):
         raise SettingsError("HEADRACE_CLICKHOUSE_URL must start with http:// or https://")
@@ -197,8 +222,23 @@ def _clickhouse(environ: Mapping[str, str], url: str) -> ClickHouseSettings:
         scheme, _, rest = url.partition("://")
         credential, at, host = rest.rpartition("@")
         user = credential.partition(":")[0] if at else "default"
-        url = f"{scheme}://{user}:{password}@{host}"
+        url = f"{scheme}://{user}:{quote(password, safe='')}@{host}"
+    if not _can_be_read(url):
+        raise SettingsError(
+            "HEADRACE_CLICKHOUSE_URL cannot be read: write what is special in its password in "
+            "percent (%2F for /), or give it by HEADRACE_CLICKHOUSE_PASSWORD_FILE"
+        )
     return ClickHouseSettings(url=url, cluster=environ.get("HEADRACE_CLICKHOUSE_CLUSTER"))
+
+
+def _can_be_read(url: str) -> bool:
+    """Whether the address ends where it is meant to: a bare / ? or # in a password ends it."""
+    try:
+        split = urlsplit(url)
+        _ = split.port
+    except ValueError:  # its text quotes what it takes for the port: a piece of the password
+        return False
+    return "@" not in url or "@" in split.netloc
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str | None:
