@@ -11,7 +11,11 @@ from headrace.cli.archive import connect
 from headrace.cli.verify import ranges
 from headrace.cli.verify.accounting import EpochId
 from headrace.cli.verify.queries import Scope, read_epochs
+from headrace.events import topics
 from headrace.producers import EventProducer
+from headrace.producers.lane import Destination
+from headrace.producers.limits import NORMAL, Quota
+from headrace.producers.spool import SpoolWriter
 from tests.cli.conftest import EPOCH, START, Cli, Ran, Stack, insert, line
 from tests.support import unique, wait_until_sync
 
@@ -79,6 +83,23 @@ def test_what_the_hook_recorded_adds_up(on_stack: Cli, stack: Stack, tmp_path: P
     shown = on_stack("verify", "--tenant", tenant)
     assert shown.out.endswith("it adds up\n")
     assert "2 closed" in shown.out
+
+
+def test_the_stacks_own_spool_is_looked_into(on_stack: Cli, stack: Stack) -> None:
+    tenant = unique()
+    here = Destination.of(topics.EVENTS, stack.settings.need_kafka())
+    # Its owner lives, so that the stack's shipper leaves it alone.
+    spool = SpoolWriter(stack.settings.state_dir / "spool", here, "me", Quota(1 << 20))
+    try:
+        spool.append(line(tenant, "s", 1, "x", {}) + b"\n", NORMAL)
+        one = verdict(on_stack("verify", "--tenant", tenant, "--json"))
+        assert (one["accepted"], one["in_flight"], one["missing"]) == (1, 1, 0)
+        (status,) = on_stack("status", "--json").objects
+        assert status["spool_bytes"] == len(line(tenant, "s", 1, "x", {})) + 1
+    finally:
+        spool.close()
+        spool.lane.remove()
+        spool.lane.path.parent.rmdir()
 
 
 def test_what_is_missing_is_named(on_stack: Cli, stack: Stack) -> None:

@@ -15,7 +15,9 @@ import orjson
 import pytest
 
 from headrace.events import envelope, types
+from headrace.events.settings import load
 from headrace.producers import EventProducer
+from headrace.producers.lane import Lane
 from headrace.testing import InMemoryProducer
 
 from .conftest import Unshipped, spooled, spooled_lines
@@ -224,3 +226,11 @@ def test_from_env_names_what_is_missing(tmp_path: Path) -> None:
     producer(event("x"))
     assert producer.report().accepted == 1
     assert producer.close(timeout=0).dropped == {"undelivered": 2}
+
+
+def test_from_env_spools_where_the_other_commands_look(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    env = {"HEADRACE_KAFKA": "a:1", "HEADRACE_TENANT": "t", "HEADRACE_STATE_DIR": str(state)}
+    producer = Unshipped.from_env(env)
+    assert [lane.path.parent for lane in Lane.all(load(env).spool)] == [state / "spool"]
+    producer.close(0)

@@ -39,7 +39,7 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_CLICKHOUSE_PASSWORD_FILE": "File that holds the password, in place of the URL's",
     "HEADRACE_CLICKHOUSE_CLUSTER": "Cluster name: DDL runs ON CLUSTER, tables are replicated",
     "HEADRACE_TENANT": "Tenant of a producer made by EventProducer.from_env()",
-    "HEADRACE_SPOOL_DIR": "Spool directory of a producer made by EventProducer.from_env()",
+    "HEADRACE_SPOOL_DIR": "Where from_env() producers spool and commands look (default: state dir)",
     "HEADRACE_DURABILITY": "spool (default) or memory",
 }
 """Every variable that is read, with its meaning. An unknown ``HEADRACE_`` variable is an error."""
@@ -135,6 +135,11 @@ class Settings:
     """Of a local stack: where Prometheus can scrape it."""
     console_url: str | None = None
     """Of a local stack: its status page."""
+
+    @property
+    def spool(self) -> Path:
+        """Where producers of these settings spool: also those that are told of no place."""
+        return self.spool_dir or self.state_dir / "spool"
 
     def topic(self, name: str) -> str:
         """Return the full name of one of :mod:`headrace.events.topics`'s topics."""

@@ -141,7 +141,7 @@ class EventProducer:
         return cls(
             found.need_kafka(),
             tenant=found.tenant,
-            spool_dir=found.spool_dir,
+            spool_dir=found.spool,
             durability=found.durability,
             topic_prefix=found.topic_prefix,
             max_event_bytes=found.max_event_bytes,

@@ -21,7 +21,7 @@ def status(as_json: bool, state_dir: Path | None) -> int:
     """Show lag, rates and the health of each part. Exit code 1 when something is not well.
 
     The parts are the local stack's processes with their restarts (the watchdog's among them), or
-    the servers that the settings name. The spool is shown where HEADRACE_SPOOL_DIR names it.
+    the servers that the settings name. The spool is HEADRACE_SPOOL_DIR, else the state directory's.
     """
     from headrace.cli.health.status import gather  # noqa: PLC0415 - aiokafka is slow to import
 

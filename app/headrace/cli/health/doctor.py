@@ -148,9 +148,9 @@ def _parts(settings: Settings) -> Iterator[Check]:
 
 
 def _spool(settings: Settings) -> Check:
-    directory = settings.spool_dir
-    if directory is None:
-        text = "HEADRACE_SPOOL_DIR is not set: only EventProducer.from_env() needs it"
+    directory = settings.spool
+    if settings.spool_dir is None and not directory.exists():
+        text = f"no agent spools here: HEADRACE_SPOOL_DIR is not set, {directory} is not there"
         return Check("spool", OK, text)
     place = directory
     while not place.exists() and place != place.parent:

@@ -66,7 +66,7 @@ class Status:
     archived_per_second: float | None
     """Over the last minute. None where ClickHouse is away."""
     spool_bytes: int | None
-    """Not yet acknowledged by Kafka. None where no spool directory is known."""
+    """Not yet acknowledged by Kafka. None where there is no spool here."""
 
     @property
     def healthy(self) -> bool:
@@ -104,13 +104,12 @@ async def gather(settings: Settings) -> Status:
     kafka_part, groups = kafka_seen
     clickhouse_part, per_second = rate
     parts = supervised or [kafka_part, clickhouse_part]
-    spool = settings.spool_dir
     return Status(
         parts=tuple(parts),
         groups=tuple(groups),
         watchdogs=said,
         archived_per_second=per_second,
-        spool_bytes=None if spool is None else undelivered_bytes(spool),
+        spool_bytes=undelivered_bytes(settings.spool) if settings.spool.is_dir() else None,
     )
 
 

@@ -81,8 +81,8 @@ def verify(settings: Settings, scope: Scope, *, clock: Callable[[], float] = tim
 
 
 async def look_elsewhere(settings: Settings) -> Elsewhere:
-    """Look into the spool, where one is known, the dead letters and Kafka."""
-    spool = look_in_spool(settings.spool_dir) if settings.spool_dir else Sightings()
+    """Look into the spool, the dead letters and Kafka."""
+    spool = look_in_spool(settings.spool)
     records = kafka.read_in_flight(settings, ARCHIVE, topics.EVENTS)
     flying, letters = await asyncio.gather(
         see_records(record.value async for record in records), list_letters(settings)
