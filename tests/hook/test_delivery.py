@@ -281,6 +281,21 @@ class Delivery:
         found = [r.value for r in await records(place.kafka, place.topic)]
         assert sum(b'"headrace.epoch_end"' in value for value in found) == 1
 
+    async def test_nothing_in_the_agents_working_directory_runs_in_the_shipper(
+        self, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workspace = tmp_path / "workspace"
+        workspace.mkdir()
+        trap = f"open({str(tmp_path / 'sprung')!r}, 'w').close()\n"
+        for module in ("orjson", "aiokafka", "headrace", "asyncio"):
+            (workspace / f"{module}.py").write_text(trap)
+        monkeypatch.chdir(workspace)
+        producer = place.producer()
+        producer.hook(session="s")(event())
+        assert await producer.flush(timeout=30)
+        await asyncio.to_thread(producer.close)
+        assert not (tmp_path / "sprung").exists()
+
 
 def runs(producer: EventProducer, host: ProcessHost) -> bool:
     producer._journal.check()

@@ -99,6 +99,15 @@ def _not_ours(record: logging.LogRecord) -> bool:
     return record.threadName != THREAD_NAME
 
 
+_MAIN: Final = """\
+import sys
+sys.path[:] = [place for place in sys.path if place]
+from headrace.producers.ship import main
+sys.exit(main([]))
+"""
+"""``python -m`` would look for every module in the agent's working directory first: what an agent
+is let loose on must not run beside Kafka's credentials."""
+
 _RUNNING: Final[list[subprocess.Popen[bytes]]] = []
 """Shippers that were started here. Held so that an interpreter that ends does not complain of
 processes that are meant to outlive it."""
@@ -122,7 +131,7 @@ class ProcessHost:
         try:
             # In a session of its own: a Ctrl-C at the agent's terminal is not meant for it.
             process = subprocess.Popen(
-                [sys.executable, "-m", "headrace.producers.ship"],
+                [sys.executable, "-c", _MAIN],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

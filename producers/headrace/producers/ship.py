@@ -1,6 +1,6 @@
 """The shipper's own process.
 
-``python -m headrace.producers.ship``, with its job on standard input, is a producer's. It ships the
+Without an argument, with its job on standard input, it is a producer's. It ships the
 spool of the producer that started it and what dead processes left there, and ends as
 :func:`headrace.producers.shipping.ship_lanes` says, or on SIGTERM. What is left then waits for the
 next producer of the directory.
