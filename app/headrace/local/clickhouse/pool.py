@@ -91,7 +91,11 @@ class Pool:
             await self._run(gone.close)
         kept = self._sessions.find(query) if query.session_id else None
         made = kept is None
-        session = kept or Session(await self._run(lambda: self._connect(query)), query.user)
+        try:
+            session = kept or Session(await self._run(lambda: self._connect(query)), query.user)
+        except BaseException:
+            self._sessions.drop(query)
+            raise
         lease = Lease(self, session, threads, tag=f"headrace-{next(self._tags)}")
         try:
             if made and query.session_id:

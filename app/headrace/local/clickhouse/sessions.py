@@ -63,20 +63,26 @@ class Sessions:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._open: dict[tuple[str, str], Session] = {}
+        self._coming: set[tuple[str, str]] = set()
+        """Sessions whose connection is being made: their first request has them."""
 
     def find(self, query: Query) -> Session | None:
         """Take a session for a request; ``None`` where it must be made and given to ``add``.
 
+        Until ``add`` or ``drop`` it is in use.
+
         Raises :class:`ClickHouseError`: 373 where it is in use, 372 where it must exist already.
         """
-        found = self._open.get((query.user, query.session_id or ""))
-        if found is None:
+        key = query.user, query.session_id or ""
+        found = self._open.get(key)
+        if found is None and key not in self._coming:
             if query.session_check:
                 raise ClickHouseError(
                     372, f"Session {query.session_id} not found", "SESSION_NOT_FOUND"
                 )
+            self._coming.add(key)
             return None
-        if found.busy:
+        if found is None or found.busy:
             raise ClickHouseError(
                 373,
                 f"Session {query.session_id} is locked by a concurrent client",
@@ -86,7 +92,9 @@ class Sessions:
         return found
 
     def add(self, query: Query, session: Session) -> None:
-        self._open[query.user, query.session_id or ""] = session
+        key = query.user, query.session_id or ""
+        self._coming.discard(key)
+        self._open[key] = session
 
     def release(self, query: Query, session: Session) -> None:
         """Give a session back: it lives for the request's ``session_timeout`` from now."""
@@ -95,7 +103,9 @@ class Sessions:
 
     def drop(self, query: Query) -> None:
         """Forget a session whose connection is no longer good."""
-        self._open.pop((query.user, query.session_id or ""), None)
+        key = query.user, query.session_id or ""
+        self._coming.discard(key)
+        self._open.pop(key, None)
 
     def expired(self) -> list[Connection]:
         """Forget what has timed out or is too much, and return the connections to close."""
