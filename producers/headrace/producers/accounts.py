@@ -25,16 +25,18 @@ class Accounts:
     def report(self) -> Report:
         """Read the counts. Touches the disk; never raises."""
         self._settle()
-        accepted, dropped = self._journal.counts()
-        delivered = self._memory.delivered + self._settled
+        # What was delivered is read first: it was accepted before, so none can seem to be too many.
+        delivered, vanished = self._memory.delivered + self._settled, 0
         writers = [*self._store.retired]
         if (spool := self._store.spool) is not None:
             writers.append(spool)
         for writer in writers:
             done, lost = delivered_of(writer)
             delivered += done
-            if lost:
-                dropped[VANISHED] = dropped.get(VANISHED, 0) + lost
+            vanished += lost
+        accepted, dropped = self._journal.counts()
+        if vanished:
+            dropped[VANISHED] = dropped.get(VANISHED, 0) + vanished
         if self._given_up:
             dropped[limits.UNDELIVERED] = dropped.get(limits.UNDELIVERED, 0) + self._given_up
         spooled = accepted - delivered - sum(dropped.values())
