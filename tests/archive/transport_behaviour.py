@@ -15,6 +15,7 @@ from headrace.sinks.base import Refused, Values
 from headrace.streams import topic_admin
 from headrace.streams.archive import Archive
 from headrace.streams.metrics import Metrics
+from headrace.streams.transport import RECORD_BYTES
 from headrace.streams.tuning import Tuning
 from tests.archive.rig import PARTITIONS, Rig
 from tests.support import wait_until
@@ -87,11 +88,25 @@ class TransportBehaviour:
             idle.append(coordinator(archive)._subscription.fetcher_idle_time)
         assert max(idle) < 2
         assert coordinator(archive).generation == generation
-        assert consumer.buffered_bytes <= 20_000 + PARTITIONS * 11_000
+        # On top one fetch a partition: at least one of the producer's batches, which come whole.
+        fetch = 16_384 + 16_384 // len(rig.line(1)) * RECORD_BYTES
+        assert consumer.buffered_bytes <= 20_000 + PARTITIONS * fetch
         sink.away = False
         await wait_until(lambda: len(sink.values) >= 2001, 30, what="the rest")
         assert len(set(sink.values)) == len(sink.values) == 2001
         await wait_until(lambda: committed(rig, 2001), 30, what="all committed")
+        assert consumer.buffered_bytes == 0
+
+    async def test_records_without_a_value_fill_the_buffers_too(
+        self, rig: Rig, archive: Archive, sink: HeldSink
+    ) -> None:
+        sink.away = True
+        await rig.produce([None] * 3000, partition=0)
+        consumer: Any = archive.app.consumer
+        await wait_until(lambda: consumer.buffered_bytes >= 20_000, 60, what="full buffers")
+        sink.away = False
+        await wait_until(lambda: committed(rig, 3000), 60, what="all committed")
+        assert sink.values == [None] * 3000
         assert consumer.buffered_bytes == 0
 
     async def test_nothing_is_committed_before_it_has_landed(

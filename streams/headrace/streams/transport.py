@@ -30,6 +30,9 @@ from headrace.streams.tuning import Tuning
 
 __all__ = ["CoalescingConsumer", "CoalescingTransport", "RecordBatch"]
 
+RECORD_BYTES = 100
+"""Counted for each buffered record beside its value: tombstones and crumbs take memory too."""
+
 STALLED_POLL_SECONDS = 0.25
 """How often a consumer whose buffers are full looks again and says that it is alive."""
 
@@ -44,6 +47,11 @@ class RecordBatch:
     """aiokafka's records, with offset, timestamp (ms), key, value and headers."""
     size: int
     """Bytes of the values."""
+
+    @property
+    def held(self) -> int:
+        """What it counts for among the buffers."""
+        return self.size + RECORD_BYTES * len(self.records)
 
     @property
     def last_offset(self) -> int:
@@ -185,7 +193,7 @@ class CoalescingConsumer(driver.Consumer):
             message = self._to_message(tp, batch)
             self._handed_out.setdefault(tp, deque()).append(message)
             self._current.add(id(message))
-            self._buffered_bytes += batch_of(message).size
+            self._buffered_bytes += batch_of(message).held
             yield tp, message
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
@@ -232,7 +240,7 @@ class CoalescingConsumer(driver.Consumer):
 
     def ack(self, message: Message) -> bool:
         if not message.acked and self.is_current(message):
-            self._buffered_bytes -= batch_of(message).size
+            self._buffered_bytes -= batch_of(message).held
             self._room.set()
         done: bool = super().ack(message)
         return done
@@ -274,7 +282,7 @@ class CoalescingConsumer(driver.Consumer):
             for message in self._handed_out.pop(tp, ()):
                 self._current.discard(id(message))
                 if not message.acked:
-                    self._buffered_bytes -= batch_of(message).size
+                    self._buffered_bytes -= batch_of(message).held
         self._room.set()
 
     def verify_event_path(self, now: float, tp: TP) -> None:

@@ -13,8 +13,9 @@ class Tuning:
     """Largest batch of one partition (a single larger record still comes, alone)."""
 
     max_buffered_bytes: int = 64 * 1024 * 1024
-    """Handed out and not yet acknowledged. Beyond it nothing is fetched until the sink catches up.
-    What aiokafka has prefetched (one fetch a partition) comes on top."""
+    """Handed out and not yet acknowledged, each record for its value and 100 bytes. Beyond it
+    nothing is fetched until the sink catches up. What aiokafka has prefetched (one fetch a
+    partition) comes on top."""
 
     fetch_max_wait_ms: int = 100
     """How long the broker may hold a fetch that finds nothing: part of the worst latency."""
