@@ -74,6 +74,21 @@ def test_everything_is_bounded_and_what_stays_is_watched(services: dict[str, Any
         assert services[name]["volumes"], name
 
 
+def test_who_waits_for_a_server_waits_for_where_others_reach_it(services: dict[str, Any]) -> None:
+    """A server of the image's own set-up listens on its loopback, and ends again."""
+    waited_for = {
+        name
+        for service in services.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_healthy"
+    }
+    assert waited_for == {"kafka", "clickhouse"}
+    for name in waited_for:
+        check = " ".join(services[name]["healthcheck"]["test"])
+        assert f"{name}:" in check, check
+        assert "127.0.0.1" not in check
+
+
 def test_its_settings_are_headraces_own(services: dict[str, Any]) -> None:
     for name in ("topics", "schema", "archive"):
         environ = {k: str(v) for k, v in services[name]["environment"].items()}
