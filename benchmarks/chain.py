@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -80,6 +84,31 @@ def _high_water(pid: int) -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1])
     return 0
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Make a parser of what every measurement of the chain takes."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--kafka", action="store_true", help="a real Apache Kafka")
+    parser.add_argument("--json", type=Path, help="also write the result here")
+    return parser
+
+
+def run(
+    given: argparse.Namespace, measure: Callable[[Chain, Path], dict[str, Any]]
+) -> dict[str, Any]:
+    """Measure a chain of its own in a directory of its own; print the result, and return it."""
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
+        directory = Path(name)
+        with chain(directory, real_kafka=given.kafka) as running:
+            kafka = "Apache Kafka" if given.kafka else "embedded"
+            result = {"kafka": kafka, "cpus": os.cpu_count(), **measure(running, directory)}
+    print(json.dumps(result, indent=1))
+    if given.json:
+        given.json.write_text(json.dumps(result))
+    return result
 
 
 @contextlib.contextmanager

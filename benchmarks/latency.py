@@ -9,17 +9,14 @@ the reader's own wait. The first seconds (imports, first connections) are not co
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from chain import Chain, chain
+from chain import Chain, arguments, run
 from realistic import Event, mix
 
 from headrace.producers import EventProducer
@@ -111,25 +108,13 @@ def main() -> int:
     if sys.argv[1:2] == ["--produce"]:
         produce(int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], sys.argv[5])
         return 0
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--rate", type=int, default=1000, help="events a second")
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--kafka", action="store_true", help="a real Apache Kafka")
-    parser.add_argument("--json", type=Path, help="also write the result here")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        directory = Path(name)
-        with chain(directory, real_kafka=given.kafka) as running:
-            result = {
-                "kafka": "Apache Kafka" if given.kafka else "embedded",
-                "cpus": os.cpu_count(),
-            }
-            result |= measure(running, given.rate, given.seconds, directory)
-    print(json.dumps(result, indent=1))
-    if given.json:
-        given.json.write_text(json.dumps(result))
+    result = run(
+        given, lambda running, directory: measure(running, given.rate, given.seconds, directory)
+    )
     return 0 if result["seen"] == result["events"] else 1
 
 

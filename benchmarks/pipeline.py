@@ -9,18 +9,16 @@ Checks that accepted = delivered = distinct identities = rows in the view, and `
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from chain import Chain, Peaks, chain
+from chain import Chain, Peaks, arguments, run
 from realistic import mix
 
 from headrace.local.stack import variables_of
@@ -147,24 +145,10 @@ def main() -> int:
     if sys.argv[1:2] == ["--produce"]:
         produce(int(sys.argv[2]), sys.argv[3], sys.argv[4])
         return 0
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--kafka", action="store_true", help="a real Apache Kafka")
-    parser.add_argument("--json", type=Path, help="also write the result here")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        directory = Path(name)
-        with chain(directory, real_kafka=given.kafka) as running:
-            result = {
-                "kafka": "Apache Kafka" if given.kafka else "embedded",
-                "cpus": os.cpu_count(),
-            }
-            result |= measure(running, given.events, directory)
-    print(json.dumps(result, indent=1))
-    if given.json:
-        given.json.write_text(json.dumps(result))
+    result = run(given, lambda running, directory: measure(running, given.events, directory))
     ok = adds_up(result)
     print("everything adds up" if ok else "IT DOES NOT ADD UP")
     return 0 if ok else 1
