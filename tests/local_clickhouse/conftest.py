@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import clickhouse_connect
@@ -51,3 +52,14 @@ def connect(server: LocalClickHouse, user: str = "writer", **options: object) ->
         database="headrace",
         **options,  # type: ignore[arg-type]
     )
+
+
+def curl(server: LocalClickHouse, *arguments: str, user: str = "reader") -> str:
+    password = server.writer_password if user == "writer" else server.reader_password
+    command = ["curl", "-sS", "--noproxy", "*", "--max-time", "60", "-u", f"{user}:{password}"]
+    done = subprocess.run([*command, *arguments], capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def url(server: LocalClickHouse, path: str = "/") -> str:
+    return f"http://127.0.0.1:{server.port}{path}"

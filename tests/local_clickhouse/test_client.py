@@ -11,7 +11,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
 from tests.local_clickhouse.conftest import connect
-from tests.local_clickhouse.test_http import PACK
+from tests.local_clickhouse.test_encodings import PACK
 from tests.stack.clickhouse import LocalClickHouse
 from tests.support import unique
 
