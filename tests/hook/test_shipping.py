@@ -288,6 +288,26 @@ def test_whatever_fails_is_sent_again(
     assert spool.lane.checkpoint().delivered == count
 
 
+async def test_every_source_is_begun_though_others_went_before() -> None:
+    begun: list[str] = []
+
+    class Come(LaneSource):
+        def __init__(self) -> None:
+            """A lane of nothing."""
+
+        def begin(self, incarnation: str) -> None:
+            begun.append(incarnation)
+
+        def read(self) -> None:
+            return None
+
+    log: Any = UnreliableLog(iter(()), [])
+    shipper = Shipper(KafkaSettings("x"), "t", lambda: [Come()], Warnings(), max_event_bytes=1000)
+    for _ in range(100):  # each goes as the next comes, often to the same place in memory
+        await shipper._round(log)
+    assert begun == ["fake"] * 100
+
+
 def test_rewind_reads_again_from_the_last_acknowledged_point(tmp_path: Path) -> None:
     spool = writer(tmp_path)
     source = LaneSource(spool.lane, keep=0)

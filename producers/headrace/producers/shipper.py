@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
@@ -55,7 +56,9 @@ class Shipper:
         self._max_batch_bytes = max(262_144, max_event_bytes + 65_536)
         self.on_idle: Callable[[], None] = lambda: None
         """Called when nothing is under way: all is acknowledged, or Kafka is away."""
-        self._begun: dict[int, str] = {}
+        # Not by id(): that of a lane that is gone comes again, and a lane that is not begun is
+        # not sent again what another log has of it.
+        self._begun: WeakKeyDictionary[Source, str] = WeakKeyDictionary()
         self._window: deque[tuple[Source, Chunk, list[asyncio.Future[Any]]]] = deque()
         self.acknowledged = 0
         """Lines that Kafka acknowledged to this shipper."""
@@ -107,9 +110,9 @@ class Shipper:
     async def _round(self, log: KafkaLog) -> bool:
         moved = False
         for source in self._sources():
-            if self._begun.get(id(source)) != log.incarnation:
+            if self._begun.get(source) != log.incarnation:
                 source.begin(log.incarnation)
-                self._begun[id(source)] = log.incarnation
+                self._begun[source] = log.incarnation
             chunk = source.read()
             if chunk is None:
                 continue
