@@ -33,19 +33,20 @@ demo: $(STAMP) ## Run real agents end to end and show what was recorded
 	@$(BIN)/headrace demo
 
 test: $(STAMP) ## The tests, on the embedded stack
-	$(BIN)/python -m pytest -m "not kafka and not kafka3"
+	$(BIN)/python -m pytest -m "not kafka and not kafka3 and not programs"
 
 test-kafka: $(STAMP) ## The behaviour tests on a real Apache Kafka (KAFKA_BOOTSTRAP_SERVERS, or fetched with Maven)
 	@$(BIN)/python -m tests.stack.kafka_jars
 	$(BIN)/python -m pytest -m "kafka or kafka3"
 
-check: $(STAMP) ## ruff, mypy strict, pyright, import-linter, the docs tests
+check: $(STAMP) ## ruff, mypy strict, pyright, import-linter, tests of the docs and with curl and docker-compose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/docs
+	$(BIN)/python -m pytest -q -m programs
 
 format: $(STAMP) ## Format and fix
 	$(BIN)/ruff check --fix-only --quiet .

@@ -28,6 +28,7 @@ UNPACK = {
 }
 
 
+@pytest.mark.programs
 def test_curl_unpacks_what_it_asked_for(clickhouse_server: LocalClickHouse) -> None:
     query = "/?enable_http_compression=1&query=SELECT+number+FROM+numbers(100000)"
     found = curl(clickhouse_server, "--compressed", url(clickhouse_server, query))

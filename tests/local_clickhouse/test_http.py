@@ -104,16 +104,20 @@ def test_errors_as_clickhouse_tells_them(
     assert reader.post("/", content="SELECT 1").text == "1\n"
 
 
-def test_an_error_in_the_middle_cannot_be_missed(
-    clickhouse_server: LocalClickHouse, reader: httpx.Client
-) -> None:
-    sql = "SELECT throwIf(number = 3000000, 'too far') FROM numbers(4000000)"
-    found, tail = read_to_the_end(reader, sql + " SETTINGS max_threads = 1")
+TOO_FAR = "SELECT throwIf(number = 3000000, 'too far') FROM numbers(4000000)"
+
+
+def test_an_error_in_the_middle_cannot_be_missed(reader: httpx.Client) -> None:
+    found, tail = read_to_the_end(reader, TOO_FAR + " SETTINGS max_threads = 1")
     assert found.status_code == 200
     assert b"__exception__\r\n" + found.headers["X-ClickHouse-Exception-Tag"].encode() in tail
     assert b"too far" in tail
+
+
+@pytest.mark.programs
+def test_curl_fails_where_an_answer_is_cut_off(clickhouse_server: LocalClickHouse) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        curl(clickhouse_server, url(clickhouse_server), "-d", sql)
+        curl(clickhouse_server, url(clickhouse_server), "-d", TOO_FAR)
     assert failed.value.returncode == 18
 
 

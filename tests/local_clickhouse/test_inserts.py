@@ -12,6 +12,7 @@ from tests.stack.clickhouse import LocalClickHouse
 from tests.support import unique
 
 
+@pytest.mark.programs
 def test_curl_asks_and_inserts(clickhouse_server: LocalClickHouse, table: str) -> None:
     rows = '{"n": 1, "text": "a"}\n{"n": 2, "text": "b"}\n'
     insert = url(clickhouse_server, f"/?query=INSERT+INTO+{table}+FORMAT+JSONEachRow")

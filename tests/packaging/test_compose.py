@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from headrace.cli.group import cli
 from headrace.events.settings import VARIABLES, load
 
+pytestmark = pytest.mark.programs
+
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cretpassword"
 
