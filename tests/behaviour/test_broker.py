@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from headrace.events.settings import KafkaSettings, Settings
-from headrace.events.topics import EVENTS
+from headrace.events.topics import DAY_MS, EVENTS
 from headrace.streams import topic_admin
 from tests.support import unique, wait_until
 
@@ -57,6 +60,38 @@ class TestBroker(BrokerBehaviour):
 @pytest.mark.kafka
 class TestBrokerOnKafka(BrokerBehaviour):
     """On a real Apache Kafka."""
+
+    async def test_what_differs_is_told_and_set_and_what_others_set_stays(
+        self, settings: Settings
+    ) -> None:
+        topic = settings.topic(EVENTS)
+        admin = AIOKafkaAdminClient(**settings.need_kafka().client_kwargs())
+        await admin.start()
+        try:
+            theirs = {"segment.ms": "3600000", "retention.ms": "1000"}
+            resource = ConfigResource(ConfigResourceType.TOPIC, topic, configs=theirs)
+            await admin.alter_configs([resource])
+        finally:
+            await admin.close()
+        wanted = replace(settings, retention_days=3, partitions=settings.partitions + 1)
+
+        # A broker hears of what the controller was told a moment later.
+        async def told(what: str) -> bool:
+            return f"{topic} {what}" in map(str, await topic_admin.diff(wanted))
+
+        await wait_until(lambda: told(f"has retention.ms = 1000, not {3 * DAY_MS}"))
+        assert await told("has 4 partitions, not 5: they are fixed for its life")
+        done = await topic_admin.apply(wanted)
+        assert topic in {change.topic for change in done}
+        same = replace(wanted, partitions=settings.partitions)
+
+        async def as_wanted() -> bool:
+            return await topic_admin.diff(same) == []
+
+        await wait_until(as_wanted)
+        assert not any(change.fixable for change in await topic_admin.diff(wanted))
+        async with topic_admin._admin(settings) as client:
+            assert (await topic_admin._configs(client, [topic]))[topic]["segment.ms"] == "3600000"
 
 
 @pytest.mark.kafka3

@@ -57,3 +57,12 @@ def test_what_comes_while_it_is_counted_is_not_too_much(monkeypatch: pytest.Monk
     monkeypatch.setattr(producer._journal, "counts", busy)
     for _ in range(3):
         assert producer.report().spooled >= 0
+
+
+async def test_async_with_ends_the_epochs() -> None:
+    async with InMemoryProducer() as producer:
+        producer.hook(session="s")(event())
+        assert await producer.flush(timeout=5)
+    assert [one.type for one in producer.events()] == ["tool_result", "headrace.epoch_end"]
+    producer.hook(session="s")(event())
+    assert len(producer.events()) == 2
