@@ -308,6 +308,22 @@ async def test_every_source_is_begun_though_others_went_before() -> None:
     assert begun == ["fake"] * 100
 
 
+async def test_a_lane_that_cannot_be_read_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    broken, fine = writer(tmp_path), writer(tmp_path)
+    fine.append(b"fine\n", NORMAL)
+    broken.append(b"broken\n", NORMAL)
+    broken.lane.segment_path(1).unlink()
+    broken.lane.segment_path(1).mkdir()  # EISDIR: as unreadable to root as to anybody
+    sources: list[Any] = [LaneSource(one.lane, keep=0) for one in (broken, fine)]
+    kept: list[bytes] = []
+    log: Any = UnreliableLog(iter(()), kept)
+    shipper = Shipper(KafkaSettings("x"), "t", lambda: sources, Warnings(), max_event_bytes=1000)
+    await shipper._round(log)
+    assert kept == [b"fine"]
+    for one in (broken, fine):
+        one.close()
+
+
 def test_rewind_reads_again_from_the_last_acknowledged_point(tmp_path: Path) -> None:
     spool = writer(tmp_path)
     source = LaneSource(spool.lane, keep=0)

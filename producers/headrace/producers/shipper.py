@@ -110,16 +110,24 @@ class Shipper:
     async def _round(self, log: KafkaLog) -> bool:
         moved = False
         for source in self._sources():
-            if self._begun.get(source) != log.incarnation:
-                source.begin(log.incarnation)
-                self._begun[source] = log.incarnation
-            chunk = source.read()
+            chunk = self._read(source, log.incarnation)
             if chunk is None:
                 continue
             moved = True
             self._window.append((source, chunk, await log.send(chunk.lines)))
             await self._settle(WINDOW)
         return moved
+
+    def _read(self, source: Source, incarnation: str) -> Chunk | None:
+        """Return a source's next lines. One that cannot be read must not hold up the others."""
+        try:
+            if self._begun.get(source) != incarnation:
+                source.begin(incarnation)
+                self._begun[source] = incarnation
+            return source.read()
+        except OSError as error:
+            self._warn("lane", "headrace cannot read a part of its spool (%s)", error)
+            return None
 
     async def _settle(self, most: int) -> None:
         """Wait until at most so many chunks are under way, and acknowledge the others."""
