@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from headrace.cli.commands import dlq
 from headrace.events import topics
 from headrace.events.settings import KafkaSettings, Settings
 from headrace.streams import dead_letters as names
@@ -52,6 +53,26 @@ class ReadsTheBox:
                 with contextlib.suppress(asyncio.CancelledError):
                     await writing
         assert {letter.place.offset for letter in letters} >= set(range(100))
+
+    async def test_whatever_headers_others_write(self, kafka: str, tmp_path: Path) -> None:
+        settings = Settings(
+            state_dir=tmp_path, kafka=KafkaSettings(kafka), topic_prefix=unique() + "."
+        )
+        await topic_admin.apply(settings)
+        queue = settings.topic(topics.DEAD_LETTERS)
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            for strange in (b"", b"x", b"\xff", b"nan", b"inf", b"9" * 17, b"9" * 30):
+                told = [(name, strange) for name in (names.CODE, names.FAILED_AT, names.WHOLE)]
+                place = names.source_headers("agent.events", 0, len(strange))
+                await producer.send_and_wait(queue, b"{}", b"s", headers=[*told, *place])
+                await producer.send_and_wait(
+                    queue, b"{}", b"s", headers=[(names.SOURCE_TOPIC, strange)]
+                )
+        letters = await list_letters(settings)
+        assert {letter.place.offset for letter in letters} == {0, 1, 3, 17, 30}
+        for letter in letters:
+            assert (letter.code, letter.failed_at, letter.whole_bytes) == (None, 0.0, None)
+            assert dlq._row(letter)
 
 
 class TestOnTheEmbeddedBroker(ReadsTheBox):

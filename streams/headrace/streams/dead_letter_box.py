@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -18,6 +18,10 @@ from headrace.streams import dead_letters as names
 from headrace.streams.read_to import read_to
 
 REQUEST_MS: Final = 20_000
+_MOST: Final = 1 << 40
+"""No time, code or length is as much."""
+
+N = TypeVar("N", int, float)
 
 
 class Place(NamedTuple):
@@ -65,7 +69,8 @@ async def list_letters(settings: Settings, *, redriven: bool = False) -> list[Le
     dead: dict[Place, Letter] = {}
     sent_back: set[Place] = set()
     async for record in _records(settings):
-        headers = dict(record.headers)
+        # What others wrote there may have any headers, and headers without a value.
+        headers = {name: value or b"" for name, value in record.headers}
         place = _place(headers)
         if place is None:
             continue
@@ -129,17 +134,24 @@ def _place(headers: dict[str, bytes]) -> Place | None:
 
 
 def _letter(place: Place, headers: dict[str, bytes], record: Any) -> Letter:
-    code, whole = headers.get(names.CODE), headers.get(names.WHOLE)
     return Letter(
         place=place,
         reason=headers.get(names.REASON, b"").decode(errors="replace"),
-        code=int(code) if code else None,
-        failed_at=float(headers.get(names.FAILED_AT, b"0")),
+        code=_number(headers.get(names.CODE)),
+        failed_at=_number(headers.get(names.FAILED_AT), float) or 0.0,
         key=record.key,
         value=record.value,
         redriven=False,
-        whole_bytes=int(whole) if whole else None,
+        whole_bytes=_number(headers.get(names.WHOLE)),
     )
+
+
+def _number(text: bytes | None, kind: Callable[[bytes], N] = int) -> N | None:
+    try:
+        number = kind(text or b"")
+    except ValueError:
+        return None
+    return number if abs(number) < _MOST else None
 
 
 async def _records(settings: Settings) -> AsyncIterator[Any]:
