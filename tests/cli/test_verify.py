@@ -91,7 +91,8 @@ def test_the_stacks_own_spool_is_looked_into(on_stack: Cli, stack: Stack) -> Non
     # Its owner lives, so that the stack's shipper leaves it alone.
     spool = SpoolWriter(stack.settings.state_dir / "spool", here, "me", Quota(1 << 20))
     try:
-        spool.append(line(tenant, "s", 1, "x", {}) + b"\n", NORMAL)
+        spool.grant(1 << 10, NORMAL)
+        spool.write(spool.fd, line(tenant, "s", 1, "x", {}) + b"\n")
         one = verdict(on_stack("verify", "--tenant", tenant, "--json"))
         assert (one["accepted"], one["in_flight"], one["missing"]) == (1, 1, 0)
         (status,) = on_stack("status", "--json").objects

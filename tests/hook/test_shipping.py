@@ -310,8 +310,8 @@ async def test_every_source_is_begun_though_others_went_before() -> None:
 
 async def test_a_lane_that_cannot_be_read_does_not_hold_up_the_others(tmp_path: Path) -> None:
     broken, fine = writer(tmp_path), writer(tmp_path)
-    fine.append(b"fine\n", NORMAL)
-    broken.append(b"broken\n", NORMAL)
+    append(fine, b"fine\n")
+    append(broken, b"broken\n")
     broken.lane.segment_path(1).unlink()
     broken.lane.segment_path(1).mkdir()  # EISDIR: as unreadable to root as to anybody
     sources: list[Any] = [LaneSource(one.lane, keep=0) for one in (broken, fine)]

@@ -18,7 +18,7 @@ import pytest
 from headrace.events import types
 from headrace.events.envelope import Envelope
 from headrace.producers import journal as journal_module
-from headrace.producers import limits
+from headrace.producers import late, limits
 from headrace.producers.lane import Lane, used_bytes
 from tests.support import wait_until_sync
 
@@ -304,17 +304,65 @@ def test_a_thread_waits_for_its_turn_while_others_get_on(
 def test_events_beyond_what_may_wait_are_numbered_and_told(
     make: Make, spool_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "LATE_BYTES", 2_000)
+    monkeypatch.setattr(late, "LATE_BYTES", 4_000)
     monkeypatch.setattr(journal_module, "PATIENCE", 0.001)
     producer = make()
     hook = producer.hook(session="s")
     with producer._journal._lock:
         for _ in range(10):
             hook(chunk())
+        assert len(producer._journal._row) == 4
+        assert producer.report().accepted == 10  # though none has its number yet
     hook(chunk())
     report = producer.report()
     assert report.accepted == 11
-    assert report.dropped == {journal_module.BUSY: 10 - 4}
+    assert report.dropped == {journal_module.BUSY: 6}
+    assert producer._journal.waiting == 0
+
+
+def test_what_waited_is_on_the_disk_as_soon_as_the_disk_goes_on(
+    make: Make, spool_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "PATIENCE", 0.001)
+    producer = make()
+    hook = producer.hook(session="s")
+    hook(chunk())
+    hangs, go_on = threading.Event(), threading.Event()
+
+    def hanging(fd: int, data: bytes) -> int:
+        producer._store._write = os.write
+        hangs.set()
+        assert go_on.wait(60)
+        return os.write(fd, data)
+
+    producer._store._write = hanging
+    stuck = threading.Thread(target=hook, args=(chunk(),))
+    stuck.start()
+    assert hangs.wait(60)
+    for _ in range(3):
+        hook(chunk())
+    hook.end()  # would hang for ever if it waited; so would these
+    assert producer.report().accepted >= 5
+    producer._journal.check()
+    go_on.set()
+    stuck.join()
+    # Nobody calls the hook any more: the thread that hung has done what the others left.
+    assert [e.type for e in spooled(spool_dir)] == ["llm_text"] * 5 + [types.EPOCH_END]
+    assert [e.seq for e in spooled(spool_dir)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_close_does_not_wait_for_a_disk_that_hangs(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "PATIENCE", 0.001)
+    producer = make()
+    hook = producer.hook(session="s")
+    hook(chunk())
+    with producer._journal._lock:
+        hook(chunk())
+        report = producer.close(timeout=0.01)  # would hang for ever if it waited
+    assert report.accepted == report.delivered + report.spooled + sum(report.dropped.values())
+    assert report.dropped == {limits.UNDELIVERED: 1}  # what only memory held
 
 
 def test_memory_is_bounded(make: Make) -> None:

@@ -60,8 +60,8 @@ class Accounts:
             self._settled += done
 
     def give_up_memory(self) -> None:
-        """The process ends: what memory still holds is lost."""
-        self._given_up = self._memory.written - self._memory.delivered
+        """The process ends: what only memory still holds is lost."""
+        self._given_up = self._memory.written - self._memory.delivered + self._journal.waiting
 
 
 def delivered_of(writer: SpoolWriter) -> tuple[int, int]:

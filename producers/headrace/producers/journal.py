@@ -2,15 +2,16 @@
 
 Everything that the agent's thread does after encoding happens here. Numbering and appending are one
 step, so the order of the spool is the order of ``seq``. Nothing here waits for a thread that hangs
-in a write longer than :data:`PATIENCE`.
+in a write longer than :data:`PATIENCE`: it leaves its work to that thread, to be done at once when
+the write returns.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from orjson import dumps
@@ -20,6 +21,7 @@ from headrace.producers import kinds, limits
 from headrace.producers.binding import Binding
 from headrace.producers.epoch import Epoch, Epochs
 from headrace.producers.kinds import Kind, kind_of
+from headrace.producers.late import Late, Work
 from headrace.producers.store import Store
 from headrace.producers.warn import Warnings
 
@@ -31,8 +33,6 @@ LOOK: Final = 1.0
 """Seconds between two looks after the house."""
 SWEEP: Final = 60.0
 """Seconds between two searches for idle sessions."""
-LATE_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of events that may wait for a thread that hangs in a write."""
 
 _CHUNK: Final = kinds.MAY_BE_FIRST_CHUNK
 _EPOCH_END: Final = kind_of(types.EPOCH_END)
@@ -63,13 +63,11 @@ class Journal:
         self._clock = clock
         self._monotonic = monotonic
         self._make_lock()
-        self._late: deque[tuple[Binding, Kind, bytes | None, float]] = deque()
-        self._late_bytes = 0
+        self._late = Late()
+        self._row = self._late.row
         self._owing: dict[str, Epoch] = {}
         """Epochs whose drops the stream has not been told of."""
         self._look_at = 0.0
-        self._attend_at = 0.0
-        """When an event is to look up from its work: at ``_look_at``, or 0 where another waits."""
         self._sweep_at = clock() + SWEEP
         self._closed = False
         self.finished = 0
@@ -91,12 +89,12 @@ class Journal:
         both, since a call of a method costs the agent as much as half of all the numbering.
         """
         if not came and not self._acquire(False) and not self._queue_up():
-            self._leave(binding, kind, body, self._clock())
+            self._leave_event(binding, kind, body)
             return
         try:
             now = came or self._clock()
-            if now >= self._attend_at and not came:
-                self._attend(now)
+            if now >= self._look_at and not came:
+                self._look_after(now)
             epoch = binding.epoch
             if not epoch.open:
                 if self._closed:
@@ -122,6 +120,8 @@ class Journal:
         finally:
             if not came:
                 self._release()
+                if self._row:
+                    self._catch_up()
 
     def _count_late_comer(self) -> None:
         self.finished += 1
@@ -161,44 +161,50 @@ class Journal:
                 return False
         return False
 
-    def _leave(self, binding: Binding, kind: Kind, body: bytes, now: float) -> None:
-        """Leave the event to whichever thread gets the lock next."""
-        if self._late_bytes > LATE_BYTES:
-            self._late.append((binding, kind, None, now))
-        else:
-            self._late_bytes += len(body)
-            self._late.append((binding, kind, body, now))
-        self._attend_at = 0.0
+    def _do(self, work: Work) -> bool:
+        """Do something with the lock; False where one hangs who has it."""
+        if not self._acquire(False) and not self._queue_up():
+            return False
+        try:
+            work()
+        finally:
+            self._release()
+        self._catch_up()
+        return True
 
-    def _attend(self, now: float) -> None:
-        """Do what waits: the events of threads that could not, and once a second the house."""
-        due = now >= self._look_at
-        if due:
-            self._look_at = now + LOOK
-        self._attend_at = self._look_at  # first, so that who leaves an event meanwhile is heard
-        self._take_late()
-        if due:
-            self._look_after(now)
+    def _do_or_leave(self, work: Work) -> None:
+        if not self._do(work):
+            self._late.leave(work, 0)
+            self._catch_up()
 
-    def _take_late(self) -> None:
-        while self._late:
-            binding, kind, body, now = self._late.popleft()
-            if body is None:
-                self._write_nothing(binding, now)
-                continue
-            self._late_bytes -= len(body)
-            self.put(binding, kind, body, now)
-        self._late_bytes = 0
+    def _leave_event(self, binding: Binding, kind: Kind, body: bytes) -> None:
+        work = partial(self.put, binding, kind, body, self._clock())
+        if not self._late.leave(work, len(body)):
+            self._late.miss(binding)
+        self._catch_up()  # who had the lock may have looked for late ones just before
 
-    def _write_nothing(self, binding: Binding, now: float) -> None:
+    def _catch_up(self) -> None:
+        """Do what was left. Whoever has the lock instead looks when it lets go of it."""
+        while self._row and self._acquire(False):
+            try:
+                while work := self._late.take():
+                    work()
+                for binding, count in self._late.take_missed().items():
+                    self._write_nothing(binding, count)
+            finally:
+                self._release()
+
+    def _write_nothing(self, binding: Binding, count: int) -> None:
         if not binding.epoch.open:
-            binding.enter(self._epochs.get(binding.session, now))
-        binding.epoch.seq += 1
-        self._drop(binding.epoch, binding.epoch.seq, BUSY)
+            binding.enter(self._epochs.get(binding.session, self._clock()))
+        for _ in range(count):
+            binding.epoch.seq += 1
+            self._drop(binding.epoch, binding.epoch.seq, BUSY)
 
     # ── housekeeping, at most once a second ──────────────────────────────────
 
     def _look_after(self, now: float) -> None:
+        self._look_at = now + LOOK
         if self._closed:
             self._on_look()  # what is still on its way needs who carries it
             return
@@ -240,57 +246,70 @@ class Journal:
 
     def check(self) -> None:
         """Look after the house although no event comes."""
-        with self._lock:
-            self._look_at = 0.0
-            self._attend(self._clock())
+        self._do(lambda: self._look_after(self._clock()))
 
     def end(self, session: str, reason: str) -> None:
         """End a session's epoch; the next event of the session starts another."""
-        with self._lock:
-            epoch = self._epochs.pop(session)
-            if epoch is not None and not self._closed:
-                self._end(epoch, reason, self._clock())
+        self._do_or_leave(partial(self._end_session, session, reason))
+
+    def _end_session(self, session: str, reason: str) -> None:
+        epoch = self._epochs.pop(session)
+        if epoch is not None and not self._closed:
+            self._end(epoch, reason, self._clock())
 
     def close(self) -> None:
         """End every epoch. What comes later is counted as dropped, with reason ``closed``."""
-        with self._lock:
-            if self._closed:
-                return
-            now = self._clock()
-            self._look_at = 0.0
-            self._attend(now)
-            for epoch in self._epochs.all():
-                self._epochs.pop(epoch.session)
-                self._end(epoch, limits.CLOSED, now)
-            self._closed = True
+        self._do_or_leave(self._close)
+
+    def _close(self) -> None:
+        if self._closed:
+            return
+        now = self._clock()
+        self._look_after(now)
+        for epoch in self._epochs.all():
+            self._epochs.pop(epoch.session)
+            self._end(epoch, limits.CLOSED, now)
+        self._closed = True
 
     def release(self) -> None:
         """Let go of the lane, for another shipper to take."""
-        with self._lock:
-            self._store.release()
+        self._do_or_leave(self._store.release)
 
     def after_fork(self) -> None:
         """In the child: nothing here is its own. A new lane and new epochs at the first event."""
         self._make_lock()
-        self._late.clear()
-        self._late_bytes = 0
+        self._late = Late()
+        self._row = self._late.row
         self._owing.clear()
         self._epochs.clear()
         self._store.after_fork()
         self.finished = 0
         self.dropped = {}
-        self._look_at = self._attend_at = 0.0
+        self._look_at = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait for one who hangs in a write."""
+        return self._late.waiting
 
     def counts(self) -> tuple[int, dict[str, int]]:
-        """``(numbers drawn, dropped by reason)``, of open and finished epochs together."""
-        with self._lock:
-            accepted = self.finished
+        """``(events taken, dropped by reason)``, of open and finished epochs together.
+
+        While one hangs in a write, as they are just now.
+        """
+        locked = self._acquire(False) or self._queue_up()
+        try:
+            accepted = self.finished + self._late.waiting
             dropped = dict(self.dropped)
             for epoch in self._epochs.all():
                 accepted += epoch.seq
-                for name, count in epoch.dropped.items():
+                for name, count in dict(epoch.dropped).items():
                     dropped[name] = dropped.get(name, 0) + count
             return accepted, dropped
+        finally:
+            if locked:
+                self._release()
+                self._catch_up()
 
 
 def _duration(started: float, now: float) -> bytes:
