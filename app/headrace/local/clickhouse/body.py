@@ -19,17 +19,24 @@ _PIECE: Final = 1 << 18
 async def pieces(asked: web.Request) -> AsyncIterator[bytes]:
     """Yield the body. Raises :class:`ClickHouseError`: 209 at a silence, 271 where it is broken."""
     unpacker = codecs.Decompressor(asked.headers.get("Content-Encoding", ""))
-    while True:
-        try:
-            data = await asyncio.wait_for(asked.content.readany(), SILENCE_S)
-        except (TimeoutError, asyncio.TimeoutError):
-            raise ClickHouseError(209, f"No data for {SILENCE_S:.0f} s", "SOCKET_TIMEOUT") from None
-        if not data:
-            break
+    while data := await _next(asked):
+        if unpacker.plain:
+            yield data  # cutting it would copy it
+            continue
         for at in range(0, len(data), _PIECE):
             for piece in unpacker.feed(data[at : at + _PIECE]):
                 yield piece
     unpacker.finish()
+
+
+async def _next(asked: web.Request) -> bytes:
+    # A timer and no `wait_for`, which makes a task of its own for every piece of a big body.
+    silence = ClickHouseError(209, f"No data for {SILENCE_S:.0f} s", "SOCKET_TIMEOUT")
+    timer = asyncio.get_running_loop().call_later(SILENCE_S, asked.content.set_exception, silence)
+    try:
+        return await asked.content.readany()
+    finally:
+        timer.cancel()
 
 
 async def nothing() -> AsyncIterator[bytes]:
