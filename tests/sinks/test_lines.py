@@ -17,7 +17,12 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=12,
 )
-objects = st.dictionaries(texts, json_values, min_size=1, max_size=4)
+# With a seq that is fine or none: the quick walk ends well or stumbles.
+objects = st.builds(
+    dict[str, object],
+    st.dictionaries(texts, json_values, min_size=1, max_size=4),
+    seq=st.just(7),
+) | st.dictionaries(texts, json_values, min_size=1, max_size=4)
 separators = st.text(alphabet=" \t\r\n,;\x0b\x0c", max_size=4)
 
 
@@ -40,6 +45,21 @@ def test_two_objects_are_told(first: dict[str, object], between: str, second: ob
 @given(st.lists(st.none() | st.binary(max_size=30), max_size=5))
 def test_any_bytes_are_judged_without_an_error(values: list[bytes | None]) -> None:
     assert set(faults(values)) <= set(range(len(values)))
+
+
+@pytest.mark.parametrize(
+    "seq", ["18446744073709551617", '"7"', "1.5", "1e3", "-1.5", "99999999999999999999999"]
+)
+@pytest.mark.parametrize("key", ["seq", "\\u0073eq", "s\\u0065q"])
+def test_a_seq_that_the_server_would_bend_is_told(seq: str, key: str) -> None:
+    bent = f'{{"a":"seq","{key}":{seq},"data":{{"seq":1}}}}'.encode()
+    fine = b'{"seq":7,"data":{"seq":"7"}}'
+    assert faults([fine, bent, fine]) == {1: "seq is no whole number below 2^64"}
+
+
+@pytest.mark.parametrize("seq", [1, 2**63 - 1, 2**63, 2**64 - 1])
+def test_every_seq_that_the_table_can_hold_is_fine(seq: int) -> None:
+    assert faults([b'{"seq":%d}' % seq]) == {}
 
 
 @pytest.mark.parametrize("value", [None, b""])

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -24,6 +23,7 @@ import orjson
 
 from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import Settings, load
+from headrace.streams import memory
 from headrace.streams.app import remove_directory
 from headrace.streams.archive import ArchiveOptions
 from headrace.streams.http import StatusServer
@@ -78,10 +78,7 @@ def _run(settings: Settings, options: WorkerOptions) -> NoReturn:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    # Fetched records are many, small and free of cycles: the collector's walks over them are a
-    # tenth of what an event costs.
-    gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
+    memory.keep()
     asyncio.run(_run_to_the_end(settings, options))
     os._exit(EXIT_FAILED)
 
