@@ -18,6 +18,7 @@ import pytest
 from headrace.cli.health.status import Status
 from headrace.cli.health.watchdog import read
 from headrace.events import topics
+from headrace.producers.condition import ConditionFile
 from headrace.streams.metrics import Metrics
 from headrace.streams.watchdog import Verdict
 from tests.cli.conftest import Cli, Stack, command_line, insert, line
@@ -120,6 +121,25 @@ def test_the_doctor_says_what_is_missing(
     failed = [text for text in ran.out.splitlines() if text.startswith("fail")]
     assert any("headrace topics apply" in text for text in failed)
     assert any(text.startswith("fail spool:") for text in failed)
+
+
+def test_what_keeps_a_producers_shipper_from_its_work_is_told(
+    on_stack: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HEADRACE_SPOOL_DIR", str(tmp_path))
+    shipper = ConditionFile(tmp_path, "0123")
+    shipper.tell("")
+    assert on_stack("status").code == 0
+    shipper.tell("cannot ship to Kafka (AuthenticationFailedError)")
+    ran = on_stack("status", "--json")
+    assert ran.code == 1
+    (told,) = ran.objects[0]["troubles"]
+    assert "0123" in told
+    assert "AuthenticationFailedError" in told
+    ran = on_stack("doctor")
+    assert ran.code == 1
+    assert "fail shipper 0123: cannot ship to Kafka (AuthenticationFailedError)" in ran.out
+    shipper.close()
 
 
 def test_the_doctor_notices_a_clock_that_is_ahead(on_stack: Cli, stack: Stack) -> None:

@@ -155,7 +155,10 @@ class ShipperPart:
     async def start(self) -> None:
         self.child = await Child.start(
             self.name,
-            [sys.executable, "-m", "headrace.producers.ship", str(self._dir.path / "spool")],
+            [
+                *(sys.executable, "-m", "headrace.producers.ship"),
+                *(str(self._dir.path / "spool"), str(self._dir.path)),
+            ],
             env=self._env,
             log=self._dir.logs / "shipper.log",
             cwd=self._dir.path,

@@ -9,6 +9,7 @@
       ports.json       the ports of the last run, taken again where they are free
       clickhouse/      the archive
       logs/NAME.log    what each part printed, bounded
+      .shipper-*.json  how the stack's shipper fares
       spool/           of producers that are not told of another place
       tmp/             temporary files of the parts, emptied at each start
 """

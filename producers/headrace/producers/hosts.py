@@ -15,6 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
+from headrace.producers.condition import Condition
 from headrace.producers.warn import Warnings
 
 THREAD_NAME: Final = "headrace-shipper"
@@ -28,6 +29,10 @@ class Host(Protocol):
     def alive(self) -> bool: ...
 
     def start(self) -> None: ...
+
+    def listen(self) -> None:
+        """Warn here of what it says is the trouble, if it cannot do so itself."""
+        ...
 
     def stop(self, timeout: float) -> None:
         """Ask it to stop, and wait for at most ``timeout`` seconds."""
@@ -58,6 +63,9 @@ class ThreadHost:
         _keep_quiet()
         self._thread = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
         self._thread.start()
+
+    def listen(self) -> None:
+        """It warns for itself."""
 
     def _run(self) -> None:
         asyncio.run(self._main())
@@ -116,8 +124,11 @@ processes that are meant to outlive it."""
 class ProcessHost:
     """Runs a shipper in a process of its own, which outlives this one until all is delivered."""
 
-    def __init__(self, job: Callable[[], bytes], warn: Warnings) -> None:
+    def __init__(
+        self, job: Callable[[], bytes], condition: Callable[[], Condition | None], warn: Warnings
+    ) -> None:
         self._job = job
+        self._condition = condition
         self._warn = warn
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -145,6 +156,11 @@ class ProcessHost:
             return
         _RUNNING.append(process)
         self._process = process
+
+    def listen(self) -> None:
+        said = self._condition()
+        if said is not None and said.trouble:
+            self._warn("kafka", "headrace's shipper %s: events wait", said)
 
     def stop(self, timeout: float) -> None:
         process = self._process

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 import time
 from typing import Any, Final
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownTopicOrPartitionError
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -56,7 +58,7 @@ class KafkaLog:
         }
         kafka = AIOKafkaProducer(**kwargs)
         try:
-            await kafka.start()
+            await _start(kafka)
             cluster_id = await cluster_id_of(kafka)
             if not cluster_id.startswith(LOCAL_CLUSTER):
                 await kafka.stop()
@@ -144,6 +146,28 @@ def shortened(line: bytes, limit: int) -> bytes:
     except (ValueError, KeyError, TypeError):
         return line[:limit]
     return orjson.dumps(event)
+
+
+async def _start(kafka: AIOKafkaProducer) -> None:
+    """Start a client. Where no broker lets it in, the error says why, as aiokafka's log alone does.
+
+    A wrong password would else look like a broker that is away.
+    """
+    thread, told = threading.get_ident(), list[str]()
+
+    def hear(record: logging.LogRecord) -> bool:
+        if record.thread == thread and record.levelno >= logging.ERROR:
+            told.append(record.getMessage())
+        return True
+
+    logger = logging.getLogger("aiokafka")
+    logger.filters.insert(0, hear)  # before one that keeps these reports out of the agent's log
+    try:
+        await kafka.start()
+    except KafkaConnectionError as error:
+        raise (KafkaConnectionError(told[-1]) if told else error) from None
+    finally:
+        logger.removeFilter(hear)
 
 
 async def need_topic(kafka: AIOKafkaProducer, topic: str) -> None:

@@ -19,6 +19,7 @@ from headrace.events import settings as events_settings
 from headrace.events import topics
 from headrace.events.errors import SettingsError
 from headrace.events.settings import KafkaSettings
+from headrace.producers import condition
 from headrace.producers.accounts import Accounts
 from headrace.producers.binding import Binding
 from headrace.producers.encode import text_of
@@ -119,7 +120,9 @@ class EventProducer:
         self._id = secrets.token_hex(8)
         if (shipper or "process") == "process" and fits_a_pipe(self._kafka):
             self._lane_host: Host = ProcessHost(
-                lambda: encode_job(self._job(), self._kafka), self._warn
+                lambda: encode_job(self._job(), self._kafka),
+                lambda: condition.read(condition.path_of(self._spool_dir, self._id)),
+                self._warn,
             )
         else:
             self._lane_host = ThreadHost(self._ship_lanes)
@@ -320,6 +323,8 @@ class EventProducer:
         """Start what should run and does not. On the agent's thread, so not here but beside it."""
         if self._store.spool is not None or self._accounts.left_behind():
             self._keep_running(self._lane_host)
+        if self._store.spool is not None:  # else the disk may hang
+            self._lane_host.listen()
         if self._memory.used_bytes:
             self._keep_running(self._memory_host)
 

@@ -5,8 +5,8 @@ spool of the producer that started it and what dead processes left there, and en
 :func:`headrace.producers.shipping.ship_lanes` says, or on SIGTERM. What is left then waits for the
 next producer of the directory.
 
-``python -m headrace.producers.ship SPOOL_DIR``, with Kafka from the environment, stays, and ships
-what dead processes leave there. It prints one line of JSON when it has started.
+``python -m headrace.producers.ship SPOOL_DIR [CONDITION_DIR]``, with Kafka from the environment,
+stays, and ships what dead processes leave there. It prints one line of JSON when it has started.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _give_way() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def from_environment(spool_dir: str) -> tuple[Job, KafkaSettings]:
+def from_environment(spool_dir: str, condition_dir: str | None = None) -> tuple[Job, KafkaSettings]:
     """Return the job of a shipper that stays. Raises :class:`SettingsError`."""
     found = settings.load()
     job = Job(
@@ -61,6 +61,7 @@ def from_environment(spool_dir: str) -> tuple[Job, KafkaSettings]:
         max_event_bytes=found.max_event_bytes,
         spool_keep=None,
         patience=None,
+        condition_dir=condition_dir,
     )
     return job, found.need_kafka()
 
@@ -68,7 +69,7 @@ def from_environment(spool_dir: str) -> tuple[Job, KafkaSettings]:
 def main(arguments: list[str]) -> int:
     try:
         job, kafka = (
-            from_environment(arguments[0]) if arguments else decode_job(sys.stdin.buffer.read())
+            from_environment(*arguments) if arguments else decode_job(sys.stdin.buffer.read())
         )
         asyncio.run(ship(job, kafka))
     except HeadraceError as error:

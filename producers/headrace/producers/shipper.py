@@ -56,6 +56,9 @@ class Shipper:
         self._max_batch_bytes = max(262_144, max_event_bytes + 65_536)
         self.on_idle: Callable[[], None] = lambda: None
         """Called when nothing is under way: all is acknowledged, or Kafka is away."""
+        self.tell: Callable[[str], None] = lambda _: None
+        """Called every round with what is the trouble; with nothing where it ships."""
+        self._unread = ""
         # Not by id(): that of a lane that is gone comes again, and a lane that is not begun is
         # not sent again what another log has of it.
         self._begun: WeakKeyDictionary[Source, str] = WeakKeyDictionary()
@@ -79,7 +82,9 @@ class Shipper:
                 limit = self._max_batch_bytes
                 self._warn("size", "the broker refuses large batches: trying %d bytes", limit)
             except (KafkaError, SettingsError, OSError, asyncio.TimeoutError) as error:
-                self._warn("kafka", "headrace cannot ship to Kafka (%s): events wait", error)
+                why = str(error) or type(error).__name__
+                self._warn("kafka", "headrace cannot ship to Kafka (%s): events wait", why)
+                self.tell(f"cannot ship to Kafka ({why})")
             finally:
                 await self._abandon()
                 if log is not None:
@@ -91,6 +96,7 @@ class Shipper:
 
     async def _pump(self, log: KafkaLog, stop: asyncio.Event) -> None:
         self._begun.clear()
+        before = self.acknowledged
         loop = asyncio.get_running_loop()
         local = log.incarnation.startswith(LOCAL_CLUSTER)
         every = INCARNATION_CHECK if local else TOPIC_CHECK
@@ -103,12 +109,16 @@ class Shipper:
                     return
             if not moved:
                 await self._settle(0)
+            if not self._window or self.acknowledged > before:
+                self.tell(self._unread)
+            if not moved:
                 self.on_idle()
                 await _wait(stop, LINGER)
         await asyncio.wait_for(self._settle(0), timeout=2)
 
     async def _round(self, log: KafkaLog) -> bool:
         moved = False
+        self._unread = ""
         for source in self._sources():
             chunk = self._read(source, log.incarnation)
             if chunk is None:
@@ -127,6 +137,7 @@ class Shipper:
             return source.read()
         except OSError as error:
             self._warn("lane", "headrace cannot read a part of its spool (%s)", error)
+            self._unread = f"cannot read a part of the spool ({error})"
             return None
 
     async def _settle(self, most: int) -> None:

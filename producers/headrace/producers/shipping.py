@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from headrace.events.settings import KafkaSettings
+from headrace.producers.condition import RESIDENT, ConditionFile
 from headrace.producers.lane import Destination
 from headrace.producers.lanes import Lanes
 from headrace.producers.memory import MemoryQueue
@@ -37,6 +38,8 @@ class Job:
     patience: float | None = PATIENCE
     """Seconds without progress, once the producer is gone, before it gives up; None: it stays, for
     what others leave, until it is told to stop."""
+    condition_dir: str | None = None
+    """Where it tells how it fares; None: in the spool directory."""
 
 
 def encode_job(job: Job, kafka: KafkaSettings) -> bytes:
@@ -72,12 +75,15 @@ async def ship_lanes(job: Job, kafka: KafkaSettings, stop: asyncio.Event, warn: 
         Path(job.spool_dir), Destination.of(job.topic, kafka), job.producer, job.spool_keep
     )
     shipper = Shipper(kafka, job.topic, lanes.sources, warn, max_event_bytes=job.max_event_bytes)
+    condition = ConditionFile(Path(job.condition_dir or job.spool_dir), job.producer or RESIDENT)
+    shipper.tell = condition.tell
     if job.patience is not None:
         shipper.on_idle = _end_of_work(lanes, shipper, stop, job.patience)
     try:
         await shipper.run(stop)
     finally:
         lanes.close()
+        condition.close()
 
 
 def _end_of_work(

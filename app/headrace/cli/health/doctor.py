@@ -17,6 +17,7 @@ from headrace.cli.archive import connect
 from headrace.cli.health.status import gather
 from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import Settings
+from headrace.producers.condition import all_living
 from headrace.sinks import schema
 from headrace.streams import topic_admin
 
@@ -64,6 +65,7 @@ def examine(load: Callable[[], Settings]) -> Iterator[Check]:
     yield from _guarded("clocks", lambda: _clocks(settings))
     yield from _guarded("parts", lambda: _parts(settings))
     yield _spool(settings)
+    yield from _shippers(settings)
     yield _local_extra()
 
 
@@ -162,6 +164,12 @@ def _spool(settings: Settings) -> Check:
         text = f"{directory} has {free / 2**20:,.0f} MiB free: make room for at least 1 GiB"
         return Check("spool", WARN, text)
     return Check("spool", OK, f"{directory} is writable, {free / 2**30:,.1f} GiB free")
+
+
+def _shippers(settings: Settings) -> Iterator[Check]:
+    for one in all_living(settings.spool):
+        if one.trouble:
+            yield Check(f"shipper {one.name}", FAIL, f"{one}: events wait in the spool")
 
 
 def _local_extra() -> Check:

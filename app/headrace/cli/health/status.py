@@ -17,6 +17,7 @@ from headrace.cli.verify.places import undelivered_bytes
 from headrace.events import topics
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import Settings
+from headrace.producers.condition import Condition, all_living
 
 PROCESSORS: Final = {"archive": topics.EVENTS}
 """The consumer groups, and the topic that each reads."""
@@ -67,6 +68,8 @@ class Status:
     """Over the last minute. None where ClickHouse is away."""
     spool_bytes: int | None
     """Not yet acknowledged by Kafka. None where there is no spool here."""
+    shippers: tuple[Condition, ...] = ()
+    """Of the producers that spool here."""
 
     @property
     def healthy(self) -> bool:
@@ -85,6 +88,7 @@ class Status:
             for one in self.watchdogs
             if one.stalled
         ]
+        troubles += [f"shipper {one.name}: {one}" for one in self.shippers if one.trouble]
         return troubles
 
     def as_json(self) -> dict[str, Any]:
@@ -110,6 +114,7 @@ async def gather(settings: Settings) -> Status:
         watchdogs=said,
         archived_per_second=per_second,
         spool_bytes=undelivered_bytes(settings.spool) if settings.spool.is_dir() else None,
+        shippers=tuple(all_living(settings.spool)),
     )
 
 
