@@ -20,9 +20,11 @@ from headrace.local.child import Child, PartFailed
 from headrace.local.logs import PartLog
 from headrace.local.metrics import lag, merge
 from headrace.local.minder import Minder, Patience
+from headrace.local.parts import ShipperPart
 from headrace.local.ports import free_port
 from headrace.local.probes import WELL, Health
 from headrace.local.state_dir import StateDir, StateDirError
+from headrace.producers.condition import RESIDENT, ConditionFile
 from tests.support import wait_until, wait_until_sync
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -192,6 +194,19 @@ def test_a_port_that_is_taken_is_not_chosen() -> None:
     chosen = free_port()
     assert chosen < 32_768
     assert free_port(chosen) == chosen
+
+
+async def test_a_shipper_is_as_well_as_it_says(tmp_path: Path) -> None:
+    part, said = ShipperPart(StateDir(tmp_path), {}), ConditionFile(tmp_path, RESIDENT)
+    assert not (await part.health()).waits  # one that never says anything is started again
+    assert (await part.health()).trouble == "has not reached Kafka yet"
+    said.tell("")
+    assert await part.health() == WELL
+    said.tell("cannot ship to Kafka (no answer)")
+    answer = await part.health()
+    assert answer.waits  # which starting it again would not help
+    assert "cannot ship to Kafka (no answer)" in str(answer.trouble)
+    said.close()
 
 
 PART = {"name": "archive", "pid": 7, "well": True, "restarts": 2}

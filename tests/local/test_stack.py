@@ -15,6 +15,7 @@ from headrace.events.settings import load
 from headrace.local.kafka import cluster_id
 from headrace.local.minder import Patience
 from headrace.local.stack import LocalStack
+from headrace.producers import condition
 from tests.local.rows import count, query, send
 from tests.support import unique, wait_until
 
@@ -81,6 +82,16 @@ async def test_a_part_that_hangs_is_restarted(stack: LocalStack, part: str) -> N
     await wait_until(lambda: _restarts(stack, part) > before and _all_well(stack), 90)
     assert any(f"{part} was not well for" in said["text"] for said in stack.status()["said"])
     await _works(stack)
+
+
+async def test_a_shipper_that_hangs_is_restarted(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(condition, "SILENCE", 3.0)
+    before = _restarts(stack, "shipper")
+    stack.signal("shipper", signal.SIGSTOP)
+    await wait_until(lambda: _restarts(stack, "shipper") > before and _all_well(stack), 60)
+    assert any("shipper was not well for 1 s (hangs:" in s["text"] for s in stack.status()["said"])
 
 
 async def test_what_arrives_while_clickhouse_is_away_is_archived_after(stack: LocalStack) -> None:

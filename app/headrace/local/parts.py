@@ -11,6 +11,7 @@ from headrace.local.child import Child, PartFailed
 from headrace.local.ports import free_port
 from headrace.local.probes import WELL, Health
 from headrace.local.state_dir import StateDir
+from headrace.producers.condition import RESIDENT, path_of, read_living
 
 START_WITHIN_S: Final = 60.0
 """Python and its libraries come up in 1 to 3 s; the first start on a cold disk takes far longer."""
@@ -166,7 +167,10 @@ class ShipperPart:
         await _ready(self.child)
 
     async def health(self) -> Health:
-        return WELL
+        said = read_living(path_of(self._dir.path, RESIDENT))
+        if said is None:
+            return Health("has not reached Kafka yet")
+        return Health(str(said), waits=not said.hangs) if said.trouble else WELL
 
     async def metrics(self) -> str:
         """It has none of its own."""
