@@ -177,6 +177,16 @@ def test_broken_ports_are_forgotten(tmp_path: Path, content: bytes) -> None:
     assert StateDir(tmp_path).last_ports() == {}
 
 
+def test_it_is_remembered_where_kafka_was(tmp_path: Path) -> None:
+    directory = StateDir(tmp_path)
+    assert directory.kafka_addresses("here:1") == []
+    assert directory.kafka_addresses("here:1") == []
+    assert directory.kafka_addresses("here:2") == ["here:1"]
+    assert directory.kafka_addresses("here:1") == ["here:2"]
+    (tmp_path / "kafka.json").write_bytes(b"[]")
+    assert directory.kafka_addresses("here:3") == []
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"reader": "x"}', b'{"reader":"", "writer":""}'])
 def test_broken_credentials_are_drawn_again(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "credentials.json").write_bytes(content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from headrace.local import kafka, probes
@@ -143,14 +143,18 @@ class ShipperPart:
     """Carries to Kafka what dead producers left in the stack's own spool.
 
     After a restart of the embedded Kafka, which forgets, it also sends again what the spool keeps.
+    A stack whose port was taken got another: ``former`` are the addresses that Kafka had before.
     """
 
     name = "shipper"
     address = None
 
-    def __init__(self, directory: StateDir, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: StateDir, env: Mapping[str, str], former: Sequence[str] = ()
+    ) -> None:
         self._env = env
         self._dir = directory
+        self._former = former
         self.child: Child | None = None
 
     async def start(self) -> None:
@@ -159,6 +163,7 @@ class ShipperPart:
             [
                 *(sys.executable, "-m", "headrace.producers.ship"),
                 *(str(self._dir.path / "spool"), str(self._dir.path)),
+                *self._former,
             ],
             env=self._env,
             log=self._dir.logs / "shipper.log",

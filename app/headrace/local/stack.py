@@ -157,7 +157,7 @@ class LocalStack:
             kafka,
             clickhouse,
             [
-                ShipperPart(self._dir, env),
+                ShipperPart(self._dir, env, self._dir.kafka_addresses(kafka.address)),
                 *(WorkerPart(name, self._dir, env) for name in self._worker_names),
             ],
             apply_topics=self._apply_topics,

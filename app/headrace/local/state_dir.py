@@ -7,6 +7,7 @@
       stack.json       0600, the addresses; there while all is ready
       credentials.json 0600, ClickHouse's users and passwords
       ports.json       the ports of the last run, taken again where they are free
+      kafka.json       the addresses that Kafka has had, the last first
       clickhouse/      the archive
       logs/NAME.log    what each part printed, bounded
       .shipper-*.json  how the stack's shipper fares
@@ -21,11 +22,13 @@ import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from headrace.events.errors import HeadraceError
+
+_MOST_ADDRESSES: Final = 50
 
 
 class StateDirError(HeadraceError):
@@ -107,6 +110,19 @@ class StateDir:
 
     def keep_ports(self, ports: dict[str, int]) -> None:
         write_private(self.path / "ports.json", ports)
+
+    def kafka_addresses(self, now: str) -> list[str]:
+        """Return where Kafka was in earlier runs, and remember where it is now.
+
+        Spools of agents that are gone are still addressed to these.
+        """
+        try:
+            kept = orjson.loads((self.path / "kafka.json").read_bytes())["addresses"]
+            former = [str(address) for address in kept if address != now]
+        except (OSError, ValueError, TypeError, KeyError):
+            former = []
+        write_private(self.path / "kafka.json", {"addresses": [now, *former][:_MOST_ADDRESSES]})
+        return former
 
     def _take_lock(self) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,8 @@ SWEEP: Final = 5.0
 class Lanes:
     """Finds lanes, locks them, and removes them when they are done. One loop's only.
 
-    Every lane that it takes has its ``ship.lock``, so no two shippers ship it at once.
+    Every lane that it takes has its ``ship.lock``, so no two shippers ship it at once. ``former``
+    are names that the destination had before.
     """
 
     def __init__(
@@ -29,10 +30,12 @@ class Lanes:
         destination: Destination,
         producer: str,
         keep: float | None,
+        *,
+        former: Collection[Destination] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spool_dir = spool_dir
-        self._destination = destination
+        self._destinations = {destination, *former}
         self._producer = producer
         self._keep = keep
         self._monotonic = monotonic
@@ -56,7 +59,7 @@ class Lanes:
     def _take(self, lane: Lane) -> None:
         try:
             about = lane.about()
-            if about is None or about[0] != self._destination:
+            if about is None or about[0] not in self._destinations:
                 return
             if about[1] != self._producer and lane.owner_lives():
                 return

@@ -5,8 +5,9 @@ spool of the producer that started it and what dead processes left there, and en
 :func:`headrace.producers.shipping.ship_lanes` says, or on SIGTERM. What is left then waits for the
 next producer of the directory.
 
-``python -m headrace.producers.ship SPOOL_DIR [CONDITION_DIR]``, with Kafka from the environment,
-stays, and ships what dead processes leave there. It prints one line of JSON when it has started.
+``python -m headrace.producers.ship SPOOL_DIR [CONDITION_DIR [ADDRESS...]]``, with Kafka from the
+environment, stays, and ships what dead processes leave there: for this Kafka, and for the addresses
+that it had before. It prints one line of JSON when it has started.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def _give_way() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def from_environment(spool_dir: str, condition_dir: str | None = None) -> tuple[Job, KafkaSettings]:
+def from_environment(
+    spool_dir: str, condition_dir: str | None = None, *former: str
+) -> tuple[Job, KafkaSettings]:
     """Return the job of a shipper that stays. Raises :class:`SettingsError`."""
     found = settings.load()
     job = Job(
@@ -62,6 +65,7 @@ def from_environment(spool_dir: str, condition_dir: str | None = None) -> tuple[
         spool_keep=None,
         patience=None,
         condition_dir=condition_dir,
+        former=former,
     )
     return job, found.need_kafka()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +40,8 @@ class Job:
     what others leave, until it is told to stop."""
     condition_dir: str | None = None
     """Where it tells how it fares; None: in the spool directory."""
+    former: Sequence[str] = ()
+    """Addresses that the same Kafka had before: lanes that dead processes left for these, too."""
 
 
 def encode_job(job: Job, kafka: KafkaSettings) -> bytes:
@@ -71,9 +73,9 @@ async def ship_lanes(job: Job, kafka: KafkaSettings, stop: asyncio.Event, warn: 
     Returns when ``stop`` is set; or, unless the job is to stay, when the producer is gone and all
     is delivered or its patience is over.
     """
-    lanes = Lanes(
-        Path(job.spool_dir), Destination.of(job.topic, kafka), job.producer, job.spool_keep
-    )
+    here = Destination.of(job.topic, kafka)
+    former = [replace(here, bootstrap_servers=address) for address in job.former]
+    lanes = Lanes(Path(job.spool_dir), here, job.producer, job.spool_keep, former=former)
     shipper = Shipper(kafka, job.topic, lanes.sources, warn, max_event_bytes=job.max_event_bytes)
     condition = ConditionFile(Path(job.condition_dir or job.spool_dir), job.producer or RESIDENT)
     shipper.tell = condition.tell
