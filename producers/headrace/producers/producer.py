@@ -127,7 +127,7 @@ class EventProducer:
         else:
             self._lane_host = ThreadHost(self._ship_lanes)
         self._memory_host: Host = ThreadHost(self._ship_memory)
-        self._start_at: dict[Host, float] = {}
+        self._start_at = self._at_once()
         self._unbound = self._hook(Binding(self._tenant, None))
         self._journal.check()
         _LIVING.add(self)
@@ -328,17 +328,26 @@ class EventProducer:
         if self._memory.used_bytes:
             self._keep_running(self._memory_host)
 
+    def _at_once(self) -> dict[Host, float]:
+        """Return when each host may be started."""
+        return {self._lane_host: 0.0, self._memory_host: 0.0}
+
     def _keep_running(self, host: Host) -> None:
-        now = time.monotonic()
-        if host.alive() or now < self._start_at.get(host, 0.0):
-            return
-        self._start_at[host] = now + RESTART
+        due = self._start_at.pop(host, None)
+        if due is None:
+            return  # another thread has it in hand
+        try:
+            if host.alive() or time.monotonic() < due:
+                return
+            due = time.monotonic() + RESTART
+        finally:
+            self._start_at[host] = due
         threading.Thread(target=host.start, name="headrace-start", daemon=True).start()
 
     def _after_fork(self) -> None:
         self._id = secrets.token_hex(8)
         self._final = None
-        self._start_at.clear()
+        self._start_at = self._at_once()
         self._warn = Warnings()
         self._journal.after_fork()
         self._accounts = Accounts(self._journal, self._store, self._memory)
