@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from headrace.producers import EventProducer
-from headrace.producers.hosts import Host, ThreadHost
+from headrace.producers.hosts import Host, ProcessHost, ThreadHost
+from headrace.producers.warn import Warnings
+from tests.support import unique
+
+from .log import create_topic
 
 
 class Counted(ThreadHost):
@@ -63,3 +72,34 @@ def test_two_threads_start_one_shipper(producer: EventProducer) -> None:
     for starting in [t for t in threading.enumerate() if t.name == "headrace-start"]:
         starting.join()
     assert host.starts == 1
+
+
+@pytest.mark.parametrize("executable", ["/usr/bin/uwsgi", "", None])
+async def test_where_the_program_is_not_python_a_thread_ships(
+    kafka: str,
+    tmp_path: Path,
+    executable: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(sys, "executable", executable)
+    prefix = unique() + "."
+    await create_topic(kafka, prefix + "agent.events")
+    with caplog.at_level(logging.WARNING, "headrace.producers"):
+        producer = EventProducer(kafka, tenant="t", spool_dir=tmp_path, topic_prefix=prefix)
+        producer.hook(session="s")(SimpleNamespace(type="x", data={}))
+        report = await asyncio.to_thread(producer.close, 30)
+    assert report.delivered == report.accepted == 2
+    (warning,) = [r.message for r in caplog.records if r.name == "headrace.producers"]
+    assert repr(executable) in warning
+
+
+def test_a_shipper_that_fails_is_heard_of(caplog: pytest.LogCaptureFixture) -> None:
+    host = ProcessHost(lambda: b"no job", lambda: None, Warnings())
+    with caplog.at_level(logging.WARNING, "headrace.producers"):
+        for _ in range(3):
+            host.start()
+            assert host._process is not None
+            host._process.wait(60)
+    (warning,) = caplog.messages
+    assert "exit code 1" in warning

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 from headrace.producers.condition import Condition
@@ -121,6 +122,16 @@ _RUNNING: Final[list[subprocess.Popen[bytes]]] = []
 processes that are meant to outlive it."""
 
 
+def runs_in_python() -> bool:
+    """Whether another Python can be started as this one was.
+
+    In uWSGI, and in programs that embed or freeze Python, ``sys.executable`` is the program itself,
+    or nothing.
+    """
+    name = Path(sys.executable or "").name.lower()
+    return name.startswith(("python", "pypy")) and not getattr(sys, "frozen", False)
+
+
 class ProcessHost:
     """Runs a shipper in a process of its own, which outlives this one until all is delivered."""
 
@@ -138,6 +149,9 @@ class ProcessHost:
     def start(self) -> None:
         if self.alive():
             return
+        code = self._process.returncode if self._process is not None else 0
+        if code > 0:
+            self._warn("shipper", "headrace's shipper ended with exit code %d: events wait", code)
         _RUNNING[:] = [process for process in _RUNNING if process.poll() is None]
         try:
             # In a session of its own: a Ctrl-C at the agent's terminal is not meant for it.

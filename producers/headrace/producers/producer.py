@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import os
 import secrets
+import sys
 import threading
 import time
 import weakref
@@ -25,7 +26,7 @@ from headrace.producers.binding import Binding
 from headrace.producers.encode import text_of
 from headrace.producers.epoch import Epochs
 from headrace.producers.hook import CURRENT, Hook, make_hook
-from headrace.producers.hosts import Host, ProcessHost, ThreadHost
+from headrace.producers.hosts import Host, ProcessHost, ThreadHost, runs_in_python
 from headrace.producers.journal import Journal
 from headrace.producers.kinds import Kinds
 from headrace.producers.lane import Destination
@@ -118,14 +119,7 @@ class EventProducer:
         )
         self._accounts = Accounts(self._journal, self._store, self._memory)
         self._id = secrets.token_hex(8)
-        if (shipper or "process") == "process" and fits_a_pipe(self._kafka):
-            self._lane_host: Host = ProcessHost(
-                lambda: encode_job(self._job(), self._kafka),
-                lambda: condition.read(condition.path_of(self._spool_dir, self._id)),
-                self._warn,
-            )
-        else:
-            self._lane_host = ThreadHost(self._ship_lanes)
+        self._lane_host = self._host_of_lanes(shipper or "process")
         self._memory_host: Host = ThreadHost(self._ship_memory)
         self._start_at = self._at_once()
         self._unbound = self._hook(Binding(self._tenant, None))
@@ -327,6 +321,19 @@ class EventProducer:
             self._lane_host.listen()
         if self._memory.used_bytes:
             self._keep_running(self._memory_host)
+
+    def _host_of_lanes(self, shipper: str) -> Host:
+        if shipper != "process" or not fits_a_pipe(self._kafka):
+            return ThreadHost(self._ship_lanes)
+        if not runs_in_python():
+            why = "headrace ships from a thread of this process: %r is not Python's own program"
+            self._warn("shipper", why, sys.executable)
+            return ThreadHost(self._ship_lanes)
+        return ProcessHost(
+            lambda: encode_job(self._job(), self._kafka),
+            lambda: condition.read(condition.path_of(self._spool_dir, self._id)),
+            self._warn,
+        )
 
     def _at_once(self) -> dict[Host, float]:
         """Return when each host may be started."""
