@@ -150,6 +150,14 @@ def lives(path: Path) -> bool:
     return False
 
 
+def remove_dead(spool_dir: Path, before: float) -> None:
+    """Remove what killed shippers said last, before a time. Never raises."""
+    for path in spool_dir.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < before and not lives(path):
+                path.unlink()
+
+
 def all_living(spool_dir: Path) -> list[Condition]:
     """Return what every shipper that runs on a spool directory said last."""
     found = (read_living(path) for path in sorted(spool_dir.glob(f"{PREFIX}*.json")))

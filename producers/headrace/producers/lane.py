@@ -92,6 +92,16 @@ class Lane:
         return cls(spool_dir / name), lock
 
     @classmethod
+    def remove_unborn(cls, spool_dir: Path, before: float) -> None:
+        """Remove what killed processes were just making, before a time. Never raises."""
+        for path in spool_dir.glob(f"{_NEW}*"):
+            try:
+                if path.stat().st_mtime < before and not cls(path).owner_lives():
+                    shutil.rmtree(path, ignore_errors=True)
+            except OSError:
+                continue
+
+    @classmethod
     def all(cls, spool_dir: Path) -> list[Lane]:
         """Return the lanes of a spool directory; none where it cannot be read."""
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
+from headrace.producers.condition import remove_dead
 from headrace.producers.lane import Destination, Lane, try_lock
 from headrace.producers.sources import LaneSource, Source
 
@@ -15,6 +16,8 @@ ADOPT: Final = 1.0
 """Seconds between two searches for lanes that were left behind."""
 SWEEP: Final = 5.0
 """Seconds between two removals of what need not be kept."""
+UNBORN: Final = 60.0
+"""Seconds after which what is made in a moment, and is not locked, is left behind."""
 
 
 class Lanes:
@@ -70,7 +73,7 @@ class Lanes:
             self._taken[lane.path] = (LaneSource(lane, self._keep), lock)
 
     def sweep(self) -> None:
-        """Remove segments, and lanes of dead producers, that need not be kept."""
+        """Remove segments, and all that dead processes left, that need not be kept."""
         for path, (source, lock) in list(self._taken.items()):
             try:
                 source.sweep()
@@ -81,6 +84,9 @@ class Lanes:
                     self._release(path, source, lock)
             except OSError:
                 self._release(path, source, lock)
+        before = time.time() - UNBORN
+        Lane.remove_unborn(self._spool_dir, before)
+        remove_dead(self._spool_dir, before)
 
     def _release(self, path: Path, source: LaneSource, lock: int) -> None:
         del self._taken[path]

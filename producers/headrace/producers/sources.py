@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Protocol
 
 from headrace.events.topics import LOCAL_CLUSTER
@@ -14,6 +15,9 @@ from headrace.producers.memory import MemoryQueue
 
 CHUNK_BYTES: Final = 512 * 1024
 """Bytes read at once."""
+TORN: Final = ".torn-"
+TORN_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of torn lines that a spool directory keeps, beside its quota; the oldest go first."""
 LOCAL_KEEP: Final = 24 * 3600.0
 """Seconds that delivered segments stay for an embedded Kafka."""
 
@@ -152,10 +156,12 @@ class LaneSource:
         return bool(later)
 
     def _set_aside(self, rest: bytes) -> None:
-        torn = self.lane.path.parent / f".torn-{self.lane.path.name}"
+        spool_dir = self.lane.path.parent
+        make_room(spool_dir, TORN_BYTES - len(rest) - 1)
+        torn = spool_dir / f"{TORN}{self.lane.path.name}"
         fd = os.open(torn, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, rest + b"\n")
+            os.write(fd, rest[: TORN_BYTES - 1] + b"\n")
         finally:
             os.close(fd)
 
@@ -214,6 +220,17 @@ class LaneSource:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def make_room(spool_dir: Path, most: int) -> None:
+    """Remove the oldest torn lines of a spool directory until at most so many bytes are left."""
+    torn = sorted((path.stat().st_mtime, path) for path in spool_dir.glob(f"{TORN}*"))
+    left = sum(path.stat().st_size for _, path in torn)
+    for _, path in torn:
+        if left <= most:
+            return
+        left -= path.stat().st_size
+        path.unlink()
 
 
 class MemorySource:
