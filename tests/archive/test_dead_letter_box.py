@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from headrace.events import topics
 from headrace.events.settings import KafkaSettings, Settings
 from headrace.streams import dead_letters as names
 from headrace.streams import topic_admin
-from headrace.streams.dead_letter_box import list_letters
+from headrace.streams.dead_letter_box import list_letters, with_values
 from tests.support import unique
+
+LARGE, VALUE_BYTES = 100, 500_000
 
 
 def headers(offset: int) -> list[tuple[str, bytes]]:
@@ -73,6 +76,30 @@ class ReadsTheBox:
         for letter in letters:
             assert (letter.code, letter.failed_at, letter.whole_bytes) == (None, 0.0, None)
             assert dlq._row(letter)
+
+    async def test_a_large_queue_is_never_held_whole(self, kafka: str, tmp_path: Path) -> None:
+        settings = Settings(
+            state_dir=tmp_path, kafka=KafkaSettings(kafka), topic_prefix=unique() + "."
+        )
+        await topic_admin.apply(settings)
+        queue = settings.topic(topics.DEAD_LETTERS)
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            for offset in range(LARGE):
+                value = b"%d" % offset + bytes(VALUE_BYTES)
+                await producer.send_and_wait(queue, value, b"s", headers=headers(offset))
+        tracemalloc.start()
+        letters = await list_letters(settings)
+        seen = [
+            (letter.place.offset, letter.value[:3].rstrip(b"\0"), len(letter.value))
+            async for letter in with_values(settings, letters)
+            if letter.value is not None
+        ]
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert [letter.value for letter in letters] == [None] * LARGE
+        expected = [(n, b"%d" % n, len(b"%d" % n) + VALUE_BYTES) for n in range(LARGE)]
+        assert sorted(seen) == expected
+        assert peak < LARGE * VALUE_BYTES / 2
 
 
 class TestOnTheEmbeddedBroker(ReadsTheBox):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -46,9 +46,12 @@ class Letter:
     failed_at: float
     """Seconds since 1970."""
     key: bytes | None
-    value: bytes | None
-    """Hostile: show it to a terminal only with its control characters made harmless."""
+    size: int
+    """Bytes of the value in the queue."""
     redriven: bool
+    value: bytes | None = None
+    """Only from :func:`with_values` and :func:`show`. Hostile: show it to a terminal only with its
+    control characters made harmless."""
     whole_bytes: int | None = None
     """How long the value was, where only its beginning is here."""
 
@@ -62,15 +65,14 @@ class CutLetterError(HeadraceError):
 
 
 async def list_letters(settings: Settings, *, redriven: bool = False) -> list[Letter]:
-    """Return the dead letters, oldest first, each source record once.
+    """Return the dead letters without their values, oldest first, each source record once.
 
     ``redriven`` adds those that were sent back. Raises :class:`Retryable` where Kafka is away.
     """
     dead: dict[Place, Letter] = {}
     sent_back: set[Place] = set()
     async for record in _records(settings):
-        # What others wrote there may have any headers, and headers without a value.
-        headers = {name: value or b"" for name, value in record.headers}
+        headers = _headers(record)
         place = _place(headers)
         if place is None:
             continue
@@ -82,10 +84,31 @@ async def list_letters(settings: Settings, *, redriven: bool = False) -> list[Le
     return [letter for letter in letters if redriven or not letter.redriven]
 
 
+async def with_values(
+    settings: Settings, letters: Collection[Letter]
+) -> AsyncGenerator[Letter, None]:
+    """Yield letters with their values, which are read as they are asked for: a queue may be large.
+
+    Raises :class:`Retryable` where Kafka is away.
+    """
+    wanted = {letter.place: letter for letter in letters}
+    async with aclosing(_records(settings)) as records:
+        async for record in records:
+            if not wanted:
+                return
+            headers = _headers(record)
+            place = _place(headers)
+            redriven = headers.get(names.KIND) == names.KIND_REDRIVEN
+            if place is not None and place in wanted and not redriven:
+                yield replace(wanted.pop(place), value=record.value)
+
+
 async def show(settings: Settings, place: Place) -> Letter:
     """Return one letter, redriven or not. Raises :class:`NoSuchLetterError`."""
-    for letter in await list_letters(settings, redriven=True):
-        if letter.place == place:
+    letters = await list_letters(settings, redriven=True)
+    chosen = [letter for letter in letters if letter.place == place]
+    async with aclosing(with_values(settings, chosen)) as found:
+        async for letter in found:
             return letter
     raise NoSuchLetterError(f"no dead letter came from {place}: see `headrace dlq list`")
 
@@ -112,14 +135,19 @@ async def redrive(settings: Settings, places: Collection[Place] | None = None) -
                 raise CutLetterError(f"{letter.place} was too long to be kept: nothing was sent")
     letters = [letter for letter in letters if letter.whole_bytes is None]
     queue = settings.topic(topics.DEAD_LETTERS)
-    async with _producer(settings) as producer:
-        for letter in letters:
+    async with _producer(settings) as producer, aclosing(with_values(settings, letters)) as whole:
+        async for letter in whole:
             await producer.send_and_wait(
                 letter.place.topic, letter.value, letter.key, partition=letter.place.partition
             )
             marker = [(names.KIND, names.KIND_REDRIVEN), *names.source_headers(*letter.place)]
             await producer.send_and_wait(queue, None, key=letter.key, headers=marker)
     return letters
+
+
+def _headers(record: Any) -> dict[str, bytes]:
+    # What others wrote there may have any headers, and headers without a value.
+    return {name: value or b"" for name, value in record.headers}
 
 
 def _place(headers: dict[str, bytes]) -> Place | None:
@@ -140,7 +168,7 @@ def _letter(place: Place, headers: dict[str, bytes], record: Any) -> Letter:
         code=_number(headers.get(names.CODE)),
         failed_at=_number(headers.get(names.FAILED_AT), float) or 0.0,
         key=record.key,
-        value=record.value,
+        size=len(record.value or b""),
         redriven=False,
         whole_bytes=_number(headers.get(names.WHOLE)),
     )
@@ -154,7 +182,7 @@ def _number(text: bytes | None, kind: Callable[[bytes], N] = int) -> N | None:
     return number if abs(number) < _MOST else None
 
 
-async def _records(settings: Settings) -> AsyncIterator[Any]:
+async def _records(settings: Settings) -> AsyncGenerator[Any, None]:
     """Yield every record of the queue up to its end."""
     kafka = settings.need_kafka()
     topic = settings.topic(topics.DEAD_LETTERS)

@@ -15,6 +15,7 @@ from headrace.cli.output import print_json, print_table, say
 from headrace.cli.text import safe_text
 
 if TYPE_CHECKING:
+    from headrace.events.settings import Settings
     from headrace.streams.dead_letter_box import Letter, Place
 
 
@@ -46,10 +47,10 @@ def list_command(everything: bool, as_json: bool, state_dir: Path | None) -> Non
     """List the events that the archive refused, oldest first. --json prints one a line."""
     from headrace.streams.dead_letter_box import list_letters  # noqa: PLC0415 - aiokafka is slow
 
-    letters = asyncio.run(list_letters(options.load(state_dir), redriven=everything))
+    settings = options.load(state_dir)
+    letters = asyncio.run(list_letters(settings, redriven=everything))
     if as_json:
-        for letter in letters:
-            print_json(_json(letter))
+        asyncio.run(_print_whole(settings, letters))
         return
     print_table(
         ("place", "failed", "reason", "code", "bytes", "session", "sent again"),
@@ -106,13 +107,20 @@ def redrive(
         say(f"sent {len(sent):,} letters again")
 
 
+async def _print_whole(settings: Settings, letters: list[Letter]) -> None:
+    from headrace.streams.dead_letter_box import with_values  # noqa: PLC0415 - aiokafka is slow
+
+    async for letter in with_values(settings, letters):
+        print_json(_json(letter))
+
+
 def _row(letter: Letter) -> tuple[object, ...]:
     return (
         str(letter.place),
         time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(letter.failed_at)),
         letter.reason,
         letter.code,
-        letter.whole_bytes or len(letter.value or b""),
+        letter.whole_bytes or letter.size,
         safe_text((letter.key or b"").decode(errors="backslashreplace"), limit=40),
         letter.redriven,
     )

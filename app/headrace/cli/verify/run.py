@@ -23,7 +23,7 @@ from headrace.cli.verify.accounting import (
     account,
     total,
 )
-from headrace.cli.verify.places import Sightings, look_in_spool, see, see_records
+from headrace.cli.verify.places import Sightings, look_in_spool, see_records
 from headrace.cli.verify.queries import (
     Corruption,
     Scope,
@@ -33,7 +33,7 @@ from headrace.cli.verify.queries import (
 )
 from headrace.events import topics
 from headrace.events.settings import Settings
-from headrace.streams.dead_letter_box import list_letters
+from headrace.streams.dead_letter_box import list_letters, with_values
 
 ARCHIVE: str = "archive"
 
@@ -84,10 +84,15 @@ async def look_elsewhere(settings: Settings) -> Elsewhere:
     """Look into the spool, the dead letters and Kafka."""
     spool = look_in_spool(settings.spool)
     records = kafka.read_in_flight(settings, ARCHIVE, topics.EVENTS)
-    flying, letters = await asyncio.gather(
-        see_records(record.value async for record in records), list_letters(settings)
+    flying, dead = await asyncio.gather(
+        see_records(record.value async for record in records), _look_at_letters(settings)
     )
-    return Elsewhere(spool, flying, see(letter.value or b"" for letter in letters))
+    return Elsewhere(spool, flying, dead)
+
+
+async def _look_at_letters(settings: Settings) -> Sightings:
+    letters = with_values(settings, await list_letters(settings))
+    return await see_records(letter.value async for letter in letters)
 
 
 def judge(archive: Archive, elsewhere: Elsewhere, scope: Scope, *, now: float) -> Verdict:
