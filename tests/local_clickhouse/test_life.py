@@ -31,18 +31,26 @@ def insert(client: httpx.Client, data: bytes | Iterator[bytes]) -> httpx.Respons
 @pytest.mark.parametrize("attempt", range(3))
 def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path, attempt: int) -> None:
     server = start_clickhouse(tmp_path)
-    acknowledged = 0
-    killed = threading.Timer(0.3 + 0.2 * attempt, server.process.kill)
+    acknowledged, enough = 0, threading.Event()
+
+    def kill() -> None:
+        assert enough.wait(60)
+        server.process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
     with http(server, "writer") as client:
         assert client.post("/", content=TABLE).status_code == 200
-        killed.start()
         try:
             while insert(client, rows(acknowledged, 1_000)).status_code == 200:
                 acknowledged += 1_000
+                if acknowledged >= 20_000 * (attempt + 1):
+                    enough.set()  # and it goes on, so that the kill falls in the midst of it
         except httpx.HTTPError:
             pass
+    killer.join()
     server.process.wait(30)
-    assert acknowledged > 0
+    assert acknowledged >= 20_000 * (attempt + 1)
     with running_clickhouse(tmp_path) as again, http(again, "reader") as client:
         found = client.post(
             "/", content=f"SELECT uniqExact(n) FROM t WHERE n < {acknowledged}"
