@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from headrace.streams.transport import RECORD_BYTES
 from headrace.streams.tuning import Tuning
 from tests.archive.rig import PARTITIONS, Rig
 from tests.support import wait_until
+
+POLL_INTERVAL = 1.0
+"""Seconds after which a group would put out a consumer that does not poll."""
 
 
 class HeldSink:
@@ -61,7 +64,7 @@ class TransportBehaviour:
     async def archive(self, rig: Rig, sink: HeldSink) -> AsyncIterator[Archive]:
         tuning = Tuning(
             session_timeout_ms=int(self.session_timeout * 1000),
-            max_poll_interval_ms=2_000,
+            max_poll_interval_ms=int(POLL_INTERVAL * 1000),
             max_buffered_bytes=20_000,
             max_fetch_bytes=10_000,
             commit_interval=0.2,
@@ -81,12 +84,15 @@ class TransportBehaviour:
         await rig.produce([rig.line(seq) for seq in range(2, 2002)])
         consumer: Any = archive.app.consumer
         await wait_until(lambda: consumer.buffered_bytes >= 20_000, 30, what="full buffers")
-        # Three times as long as the group would bear a consumer that does not poll.
-        idle = [coordinator(archive)._subscription.fetcher_idle_time]
-        for _ in range(60):
-            await asyncio.sleep(0.1)
+        # As many times as long as the group would bear a consumer that does not poll.
+        since, idle = time.monotonic(), list[float]()
+
+        def six_intervals() -> bool:
             idle.append(coordinator(archive)._subscription.fetcher_idle_time)
-        assert max(idle) < 2
+            return time.monotonic() > since + 6 * POLL_INTERVAL
+
+        await wait_until(six_intervals, 30 * POLL_INTERVAL, what="six intervals")
+        assert max(idle) < POLL_INTERVAL
         assert coordinator(archive).generation == generation
         # On top one fetch a partition: at least one of the producer's batches, which come whole.
         fetch = 16_384 + 16_384 // len(rig.line(1)) * RECORD_BYTES
