@@ -16,9 +16,8 @@ help: ## This list
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 14) else \
 	  "headrace needs Python 3.10 to 3.13, not %d.%d: make PYTHON=python3.12" % v[:2])'
-	@$(PYTHON) -c 'import ensurepip' || \
-	  { echo 'this Python cannot make environments: apt-get install python3-venv' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then $(PYTHON) -m venv $(VENV); else \
+	  $(PYTHON) -m venv --without-pip $(VENV) && $(BIN)/python tools/get_pip.py; fi
 	$(PIP) --upgrade 'pip>=25.1'
 	$(PIP) -e '.[demo]' --group test --group check
 	@touch $@
