@@ -6,6 +6,7 @@ Side by side in one run, in turns, each contender in a process of its own, over 
 events of real agents: the seed's ``EventArchiver`` (json.dumps, write, flush), the stdlib's
 ``QueueHandler``, OpenTelemetry's ``BatchSpanProcessor``, the Langfuse SDK, and headrace's hook with
 its spool and with memory; the last two with a broker that takes everything and with none at all.
+``bare`` is the least that a spool can cost: one orjson.dumps and one write, and nothing else.
 ``spool_thread`` ships from a thread of the agent's process instead of a process beside it: why
 headrace does not.
 
@@ -38,6 +39,7 @@ from realistic import Event, sample
 
 CONTENDERS = (
     "archiver",
+    "bare",
     "queue_handler",
     "otel",
     "langfuse",
@@ -92,6 +94,16 @@ def archiver(folder: Path, _kafka: str) -> Iterator[Call]:
     made = EventArchiver(folder / "events.jsonl", "s-1", "acme")
     yield made
     made.f.close()
+
+
+@contextlib.contextmanager
+def bare(folder: Path, _kafka: str) -> Iterator[Call]:
+    """Nothing but to encode the data and to write it: no envelope, no number, no bound, no care."""
+    from orjson import dumps
+
+    fd = os.open(folder / "events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    yield lambda ev: os.write(fd, dumps(ev.data))
+    os.close(fd)
 
 
 @contextlib.contextmanager
@@ -187,6 +199,7 @@ def headrace(folder: Path, kafka: str, durability: str, shipper: Any) -> Iterato
 def contender(name: str, folder: Path, kafka: str) -> contextlib.AbstractContextManager[Call]:
     plain = {
         "archiver": archiver,
+        "bare": bare,
         "queue_handler": queue_handler,
         "otel": otel,
         "langfuse": langfuse,

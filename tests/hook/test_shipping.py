@@ -167,7 +167,7 @@ def store_of(spool: SpoolWriter) -> Store:
 
 
 def append(spool: SpoolWriter, line: bytes) -> None:
-    assert store_of(spool).put(line, NORMAL, time.time()) is None
+    assert store_of(spool).put(line, NORMAL) is None
 
 
 def writer(spool_dir: Path, quota: int = 1 << 20, destination: Destination = HERE) -> SpoolWriter:

@@ -37,7 +37,7 @@ async def test_what_went_to_memory_and_what_stayed_in_the_lane_are_delivered(
             time.sleep(1.1)
         return os.write(fd, data)
 
-    producer._store._write = sometimes_slow
+    producer._store.write = sometimes_slow
     for i in range(40):
         hook(chunk(i))
     report = await asyncio.to_thread(producer.close, 20)

@@ -125,7 +125,7 @@ def test_a_failing_disk_falls_back_to_memory_and_comes_back(
         raise OSError(error, os.strerror(error))
 
     with caplog.at_level(logging.WARNING, "headrace.producers"):
-        producer._store._write = failing
+        producer._store.write = failing
         for _ in range(100):
             hook(chunk())
     assert len([r for r in caplog.records if "spool" in r.message]) == 1
@@ -150,7 +150,7 @@ def test_a_short_write_leaves_a_torn_line_behind_and_no_event(
     producer = make()
     hook = producer.hook(session="s")
     hook(chunk())
-    producer._store._write = lambda fd, line: os.write(fd, line[:100])
+    producer._store.write = lambda fd, line: os.write(fd, line[:100])
     hook(chunk())
     assert [e.seq for e in spooled(spool_dir)] == [1]
     assert producer._memory.written == 1
@@ -208,7 +208,8 @@ def test_a_vanished_directory_is_noticed_and_its_lines_are_rescued(
     assert (report.accepted, report.spooled, report.dropped) == (52, 52, {})
 
 
-@pytest.mark.parametrize(("took", "writes"), [(0.06, 3), (1.5, 1)])
+# The first slow write of a run is only told by the time that has passed when the next event comes.
+@pytest.mark.parametrize(("took", "writes"), [(0.06, 4), (1.5, 2)])
 def test_a_slow_disk_is_left_for_a_while(
     make: Make, spool_dir: Path, monkeypatch: pytest.MonkeyPatch, took: float, writes: int
 ) -> None:
@@ -224,10 +225,10 @@ def test_a_slow_disk_is_left_for_a_while(
 
     monkeypatch.setattr(producer._journal, "_clock", clock)
     monkeypatch.setattr(producer._store, "_clock", clock)
-    producer._store._write = slow
+    producer._store.write = slow
     for _ in range(writes + 2):
         hook(chunk())
-    assert producer.report().slow_writes == writes
+    assert producer.report().slow_writes == writes - 1
     assert len(spooled(spool_dir)) == 1 + writes
     assert producer._memory.written == 2
     clock.now += 10
@@ -249,10 +250,10 @@ def test_one_slow_write_among_quick_ones_costs_no_durability(
 
     monkeypatch.setattr(producer._journal, "_clock", clock)
     monkeypatch.setattr(producer._store, "_clock", clock)
-    producer._store._write = sometimes_slow
+    producer._store.write = sometimes_slow
     for _ in range(6):
         hook(chunk())
-    producer._store._write = os.write
+    producer._store.write = os.write
     assert len(spooled(spool_dir)) == 6
 
 
@@ -269,14 +270,14 @@ def test_other_threads_do_not_wait_for_one_that_hangs_in_a_write(
         assert go_on.wait(60)
         return os.write(fd, data)
 
-    producer._store._write = hanging
+    producer._store.write = hanging
     stuck = threading.Thread(target=hook, args=(chunk(),))
     stuck.start()
     assert hangs.wait(60)
     for _ in range(20):
         hook(chunk())  # would hang for ever if it waited
     assert len(spooled(spool_dir)) == 1
-    producer._store._write = os.write
+    producer._store.write = os.write
     go_on.set()
     stuck.join()
     hook(chunk())
@@ -296,7 +297,7 @@ def test_a_thread_waits_for_its_turn_while_others_get_on(
         waiting = threading.Thread(target=hook, args=(chunk(),))
         waiting.start()
         for _ in range(50):
-            producer._store._place.written += 1
+            producer._store.place.written += 1
             waiting.join(0.001)  # far less than the patience: each look finds that others got on
         assert waiting.is_alive()
     waiting.join()
@@ -332,12 +333,12 @@ def test_what_waited_is_on_the_disk_as_soon_as_the_disk_goes_on(
     hangs, go_on = threading.Event(), threading.Event()
 
     def hanging(fd: int, data: bytes) -> int:
-        producer._store._write = os.write
+        producer._store.write = os.write
         hangs.set()
         assert go_on.wait(60)
         return os.write(fd, data)
 
-    producer._store._write = hanging
+    producer._store.write = hanging
     stuck = threading.Thread(target=hook, args=(chunk(),))
     stuck.start()
     assert hangs.wait(60)

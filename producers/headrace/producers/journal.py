@@ -22,7 +22,7 @@ from headrace.producers.binding import Binding
 from headrace.producers.epoch import Epoch, Epochs
 from headrace.producers.kinds import Kind, kind_of
 from headrace.producers.late import Late, Work
-from headrace.producers.store import Store
+from headrace.producers.store import SLOW, TORN, Store
 from headrace.producers.warn import Warnings
 
 PATIENCE: Final = 0.05
@@ -56,7 +56,6 @@ class Journal:
     ) -> None:
         self._make_binding = make_binding
         self._store = store
-        self._keep = store.put
         self._epochs = epochs
         self._warn = warn
         self._on_look = on_look
@@ -103,7 +102,7 @@ class Journal:
                 epoch = self._epochs.get(binding.session, now)
                 binding.enter(epoch)
             epoch.seq = seq = epoch.seq + 1
-            epoch.last_ts = now
+            before, epoch.last_ts = epoch.last_ts, now
             try:
                 role = kind.role
                 if role and (role != _CHUNK or epoch.call_started):
@@ -111,7 +110,23 @@ class Journal:
                 else:
                     turn = epoch.turn_part
                 parts = (binding.prefix, dumps(seq), turn, dumps(now), kind.part, body, b"}\n")
-                refusal = self._keep(b"".join(parts), kind.rank, now)
+                line = b"".join(parts)
+                size = len(line)
+                store = self._store
+                room = store.room - size
+                if room < 0 or now - before > SLOW or came:
+                    # No room, or what came before may have waited for the disk: the careful way.
+                    refusal = store.put(line, kind.rank)
+                else:
+                    store.room = room
+                    if store.write(store.fd, line) == size:
+                        store.place.written += 1
+                        refusal = None
+                    else:
+                        refusal = store.instead(line, kind.rank, TORN)
+            except OSError as error:
+                why = f"cannot be written ({error.strerror})"
+                refusal = self._store.instead(line, kind.rank, why)
             except BaseException:  # a signal's, say: the number must not go missing
                 self._drop(epoch, seq, limits.INTERRUPTED)
                 raise

@@ -21,5 +21,6 @@ class Report:
     dropped: dict[str, int]
     """Given up, by reason."""
     slow_writes: int = 0
-    """Writes to the spool that took over 50 ms. Three in a row, or one of over a second, and the
-    events of the next second are kept in memory."""
+    """Writes to the spool that were seen to take over 50 ms. Three in a row, or one of over a
+    second, and the events of the next second are kept in memory. A write is timed where the event
+    before it came over 50 ms ago: the first slow one after a busy time is not."""
