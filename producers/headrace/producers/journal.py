@@ -22,7 +22,7 @@ from headrace.producers.binding import Binding
 from headrace.producers.epoch import Epoch, Epochs
 from headrace.producers.kinds import Kind, kind_of
 from headrace.producers.late import Late, Work
-from headrace.producers.store import SLOW, TORN, Store
+from headrace.producers.store import SLOW, TORN, Store, unwritten
 from headrace.producers.warn import Warnings
 
 PATIENCE: Final = 0.05
@@ -119,14 +119,16 @@ class Journal:
                     refusal = store.put(line, kind.rank)
                 else:
                     store.room = room
-                    if store.write(store.fd, line) == size:
-                        store.place.written += 1
-                        refusal = None
+                    try:
+                        taken = store.write(store.fd, line)
+                    except OSError as error:
+                        refusal = store.instead(line, kind.rank, unwritten(error))
                     else:
-                        refusal = store.instead(line, kind.rank, TORN)
-            except OSError as error:
-                why = f"cannot be written ({error.strerror})"
-                refusal = self._store.instead(line, kind.rank, why)
+                        if taken == size:
+                            store.place.written += 1
+                            refusal = None
+                        else:
+                            refusal = store.instead(line, kind.rank, TORN)
             except BaseException:  # a signal's, say: the number must not go missing
                 self._drop(epoch, seq, limits.INTERRUPTED)
                 raise

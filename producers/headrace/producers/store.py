@@ -103,7 +103,7 @@ class Store:
             self.room -= size
             taken = self.write(self.fd, line)
         except OSError as error:
-            return self.instead(line, rank, f"cannot be written ({error.strerror})")
+            return self.instead(line, rank, unwritten(error))
         if taken != size:
             return self.instead(line, rank, TORN)
         self.place.written += 1
@@ -215,3 +215,8 @@ class Store:
                 self.spool.rescued += 1
         self._give_up_spool("vanished")
         self._retry_at = 0.0
+
+
+def unwritten(error: OSError) -> str:
+    """Say why the spool is given up."""
+    return f"cannot be written ({error.strerror})"
