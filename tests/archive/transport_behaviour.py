@@ -132,7 +132,7 @@ class TransportBehaviour:
         consumer: Any = archive.app.consumer
         take = archive._gatherer.put
         lost: list[Any] = []
-        archive._gatherer.put = lost.append  # type: ignore[method-assign]
+        archive._gatherer.put = lost.append  # type: ignore[method-assign,assignment]
         await rig.produce([rig.line(2)], partition=0)
         await wait_until(lambda: lost, 30, what="the second handed out")
         archive._gatherer.put = take  # type: ignore[method-assign]
