@@ -19,7 +19,7 @@ from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
-from headrace.streams.metrics import Metrics
+from headrace.streams.worker_metrics import Metrics
 from headrace.streams.transport import RecordBatch
 from headrace.streams.watchdog import StallDetector
 

@@ -12,7 +12,7 @@ from headrace.events.settings import KafkaSettings, Settings
 from headrace.producers import EventProducer
 from headrace.streams import dead_letter_box, topic_admin
 from headrace.streams.archive import NAME, Archive
-from headrace.streams.metrics import Metrics
+from headrace.streams.worker_metrics import Metrics
 from tests.archive.transport_behaviour import HeldSink
 from tests.stack.secure_kafka import SecureKafka
 from tests.support import unique, wait_until

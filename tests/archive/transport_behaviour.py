@@ -14,7 +14,7 @@ from headrace.events.settings import ClickHouseSettings
 from headrace.sinks.base import Refused, Values
 from headrace.streams import topic_admin
 from headrace.streams.archive import Archive
-from headrace.streams.metrics import Metrics
+from headrace.streams.worker_metrics import Metrics
 from headrace.streams.transport import RECORD_BYTES
 from headrace.streams.tuning import Tuning
 from tests.archive.rig import PARTITIONS, Rig

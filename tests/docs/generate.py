@@ -10,7 +10,7 @@ import click
 
 from headrace.cli.group import COMMANDS, cli
 from headrace.events.settings import VARIABLES
-from headrace.streams.metrics_defs import METRICS
+from headrace.streams.worker_metrics_defs import METRICS
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 NOTE: Final = "<!-- Generated: python -m tests.docs.generate -->\n"

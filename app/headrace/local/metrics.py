@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.streams.metrics_defs import LAG
+from headrace.streams.worker_metrics_defs import LAG
 
 
 def merge(texts: Mapping[str, str], parts: Iterable[Mapping[str, Any]]) -> str:

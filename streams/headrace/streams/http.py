@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from headrace.streams.metrics import Metrics
+from headrace.streams.worker_metrics import Metrics
 
 
 class StatusServer:

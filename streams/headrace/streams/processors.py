@@ -10,7 +10,7 @@ from headrace.events.settings import Settings
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.streams import archive
 from headrace.streams.archive import Archive, ArchiveOptions
-from headrace.streams.metrics import Metrics
+from headrace.streams.worker_metrics import Metrics
 from headrace.streams.processor import Processor
 from headrace.streams.tuning import Tuning
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from faust.types import TP
 
-from headrace.streams.metrics import Metrics
+from headrace.streams.worker_metrics import Metrics
 from headrace.streams.processor import Processor
 
 log = logging.getLogger(__name__)

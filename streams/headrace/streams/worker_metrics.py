@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from headrace.streams import metrics_defs as defs
-from headrace.streams.metrics_defs import MetricDef
+from headrace.streams import worker_metrics_defs as defs
+from headrace.streams.worker_metrics_defs import MetricDef
 
 
 class Metrics:
-    """Made from :data:`headrace.streams.metrics_defs.METRICS`. Safe from any thread."""
+    """Made from :data:`headrace.streams.worker_metrics_defs.METRICS`. Safe from any thread."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

@@ -1,0 +1,236 @@
+"""The state of one source partition: a function of the log's prefix and of nothing else.
+
+Read the same prefix again, in whatever batches, and the state is the same: nothing here looks at a
+clock, at the size of a batch, or at when a state was saved. So what is told after a crash is what
+was told before it, and an upsert hides that it was told twice.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from headrace.events.metrics import PANE_SECONDS
+from headrace.streams.metrics.heads import Head, data_of, heads_of
+from headrace.streams.metrics.observe import CHUNK_OBSERVER, OBSERVERS, Call, label
+from headrace.streams.metrics.pane import Cell, Pane, PaneKey
+from headrace.streams.metrics.prices import Prices
+from headrace.streams.metrics.seen import Seen
+from headrace.streams.metrics.totals import Labels, Totals
+
+ON_TIME: Final = 10.0
+"""Seconds after a pane's end within which its events are expected; later ones are counted late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is held. Each is a part of what the state is: change one, and panes may differ."""
+
+    epochs: int = 100_000
+    """Epochs whose numbers are remembered; the one idle for longest is forgotten first."""
+    cells: int = 20_000
+    """Series of open panes; the pane idle for longest is closed first."""
+    series: int = 200
+    """Series of one metric in one pane of one tenant."""
+    totals: int = 10_000
+    """Series of the running totals."""
+
+
+class _Epoch:
+    __slots__ = ("active", "call", "key", "seen")
+
+    def __init__(self, key: tuple[str, str, str]) -> None:
+        self.key = key
+        self.seen = Seen()
+        self.call = Call()
+        self.active = -1
+        """The latest pane that it was counted active in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A series of a pane as it is now: a value to be set, never an increment."""
+
+    key: PaneKey
+    metric: str
+    labels: Labels
+    count: int
+    sum: float
+    buckets: tuple[int, ...]
+    offset: int
+
+
+class Partition:
+    """Counts the events of one partition. Not shared between tasks."""
+
+    def __init__(self, prices: Prices, bounds: Bounds | None = None) -> None:
+        self._prices = prices
+        self._bounds = bounds or Bounds()
+        self.offset = 0
+        """The next one to be read."""
+        self.duplicates = 0
+        self.skipped = 0
+        """Records that are no events: the archive sets them aside."""
+        self.forgotten = 0
+        """Epochs that were forgotten to make room."""
+        self._epochs: OrderedDict[tuple[str, str, str], _Epoch] = OrderedDict()
+        self._panes: OrderedDict[tuple[str, int], Pane] = OrderedDict()
+        self._cells = 0
+        self._closed: list[Pane] = []
+        """Closed since the last telling, with something to tell."""
+        self.totals = Totals(self._bounds.totals)
+        self._epoch: _Epoch | None = None
+        self._pane: Pane | None = None
+
+    # ── reading ──────────────────────────────────────────────────────────────
+
+    def take(self, records: Sequence[Any]) -> int:
+        """Count records, in the order of their offsets; how many were events not seen before.
+
+        Those before :attr:`offset` are in the state already.
+        """
+        if records and records[0].offset < self.offset:
+            records = [record for record in records if record.offset >= self.offset]
+        new = 0
+        for record, head in zip(records, heads_of([r.value for r in records]), strict=True):
+            self.offset = record.offset + 1
+            if head is None:
+                self.skipped += 1
+                continue
+            epoch = self._epoch
+            if epoch is None or epoch.key != (head.tenant, head.session, head.epoch):
+                epoch = self._enter(head)
+            if not epoch.seen.add(head.seq):
+                self.duplicates += 1
+                continue
+            new += 1
+            self._count(record, head, epoch)
+        return new
+
+    def _enter(self, head: Head) -> _Epoch:
+        key = (head.tenant, head.session, head.epoch)
+        epoch = self._epochs.get(key)
+        if epoch is None:
+            epoch = self._epochs[key] = _Epoch(key)
+            if len(self._epochs) > self._bounds.epochs:
+                self._epochs.popitem(last=False)
+                self.forgotten += 1
+        else:
+            self._epochs.move_to_end(key)
+        self._epoch = epoch
+        return epoch
+
+    def _count(self, record: Any, head: Head, epoch: _Epoch) -> None:
+        offset = record.offset
+        start = int(head.ts) // PANE_SECONDS * PANE_SECONDS
+        pane = self._pane
+        if pane is None or pane.key.start != start or pane.key.tenant != head.tenant:
+            pane = self._open(head.tenant, start, offset)
+        made = pane.add("agent.events", (label(head.type),), 1.0, offset)
+        if epoch.active < start:
+            epoch.active = start
+            made += pane.add("agent.session.active", (), 1.0, offset)
+        observe = OBSERVERS.get(head.type)
+        if observe is not None:
+            data = data_of(record.value)
+            for metric, labels, value in observe(data, head.duration_ms, epoch.call, self._prices):
+                made += pane.add(metric, labels, value, offset)
+        elif head.duration_ms is not None and head.type in ("llm_text", "thinking"):
+            for metric, labels, value in CHUNK_OBSERVER({}, head.duration_ms, epoch.call, self._prices):
+                made += pane.add(metric, labels, value, offset)
+        self._cells += made
+        arrived = record.timestamp / 1000
+        if arrived > start + PANE_SECONDS + ON_TIME:
+            self._late(head.tenant, arrived, arrived - start - PANE_SECONDS, offset)
+        if self._cells > self._bounds.cells:
+            self._make_room()
+
+    def _late(self, tenant: str, arrived: float, by: float, offset: int) -> None:
+        """Count a late event in the pane in which it came."""
+        pane = self._open(tenant, int(arrived) // PANE_SECONDS * PANE_SECONDS, offset)
+        self._cells += pane.add("agent.events.late", (), by, offset)
+
+    def _open(self, tenant: str, start: int, offset: int) -> Pane:
+        pane = self._panes.get((tenant, start))
+        if pane is None:
+            pane = Pane(PaneKey(tenant, start, offset), self._bounds.series, self.totals)
+            self._panes[tenant, start] = pane
+        else:
+            self._panes.move_to_end((tenant, start))
+        self._pane = pane
+        return pane
+
+    def _make_room(self) -> None:
+        while self._cells > self._bounds.cells and len(self._panes) > 1:
+            _, pane = self._panes.popitem(last=False)
+            self._cells -= len(pane.cells)
+            if pane.dirty:
+                self._closed.append(pane)
+
+    # ── telling ──────────────────────────────────────────────────────────────
+
+    def tell(self) -> list[Told]:
+        """Give each series that changed since the last time, and take it into the totals."""
+        closed, self._closed = self._closed, []
+        return [
+            told
+            for pane in (*closed, *(pane for pane in self._panes.values() if pane.dirty))
+            for told in self._tell(pane)
+        ]
+
+    def _tell(self, pane: Pane) -> Iterator[Told]:
+        for metric, labels, cell in pane.take_dirty():
+            yield _told(pane.key, metric, labels, cell)
+
+    def tell_all(self) -> list[Told]:
+        """Give every series of the open panes, as after a recovery: who read them may have lost
+        the last ones."""
+        return [
+            _told(pane.key, metric, labels, cell)
+            for pane in self._panes.values()
+            for (metric, labels), cell in pane.cells.items()
+        ]
+
+    # ── saving ───────────────────────────────────────────────────────────────
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the whole state, plain. Everything must have been told before."""
+        return {
+            "offset": self.offset,
+            "duplicates": self.duplicates,
+            "skipped": self.skipped,
+            "forgotten": self.forgotten,
+            "epochs": [
+                [*epoch.key, epoch.seen.contiguous, epoch.seen.spans, epoch.call.model, epoch.active]
+                for epoch in self._epochs.values()
+            ],
+            "panes": [pane.as_data() for pane in self._panes.values()],
+            "totals": self.totals.as_data(),
+        }
+
+    @classmethod
+    def from_data(
+        cls, data: dict[str, Any], prices: Prices, bounds: Bounds | None = None
+    ) -> Partition:
+        """Make the state of :meth:`as_data` again."""
+        state = cls(prices, bounds)
+        state.offset = data["offset"]
+        state.duplicates, state.skipped = data["duplicates"], data["skipped"]
+        state.forgotten = data["forgotten"]
+        for tenant, session, name, contiguous, spans, model, active in data["epochs"]:
+            epoch = _Epoch((tenant, session, name))
+            epoch.seen = Seen(contiguous, spans)
+            epoch.call, epoch.active = Call(model), active
+            state._epochs[epoch.key] = epoch
+        state.totals.load(data["totals"])
+        for one in data["panes"]:
+            pane = Pane.from_data(one, state._bounds.series, state.totals)
+            state._panes[pane.key.tenant, pane.key.start] = pane
+            state._cells += len(pane.cells)
+        return state
+
+
+def _told(key: PaneKey, metric: str, labels: Labels, cell: Cell) -> Told:
+    return Told(key, metric, labels, cell.count, cell.sum, tuple(cell.buckets), cell.offset)
