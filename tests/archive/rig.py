@@ -87,7 +87,7 @@ class Rig:
         await asyncio.to_thread(schema.apply, self.clickhouse)
         await topic_admin.apply(self.settings)
 
-    async def start(self, *arguments: str) -> Worker:
+    async def start(self, *arguments: str, name: str = "archive") -> Worker:
         """Start a worker; does not wait until it has joined its group."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
         environment |= {
@@ -97,13 +97,13 @@ class Rig:
             "HEADRACE_TOPIC_PREFIX": self.prefix,
         }
         log = self.directory / f"worker-{len(self.workers)}.log"
-        command = [sys.executable, "-m", "headrace.streams.worker", "archive"]
+        command = [sys.executable, "-m", "headrace.streams.worker", name]
         command += ["--session-timeout", str(self.session_timeout), *arguments]
         process = _spawn(command, environment, log)
         assert process.stdout is not None
         with process.stdout:
             ready = orjson.loads(await asyncio.to_thread(process.stdout.readline))
-        assert ready["worker"] == "archive"
+        assert ready["worker"] == name
         worker = Worker(process, ready["metrics_port"], log)
         self.workers.append(worker)
         return worker

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.events.errors import Poison, TooManyPoisoned
-from headrace.streams import dead_letters, metrics_defs
+from headrace.streams import dead_letters, worker_metrics_defs
 from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
-from headrace.streams.worker_metrics import Metrics
 from headrace.streams.transport import RecordBatch
 from headrace.streams.watchdog import StallDetector
+from headrace.streams.worker_metrics import Metrics
 
 KEY = ("t", 0)
 
@@ -185,6 +185,6 @@ def test_every_metric_of_the_table_is_served_and_no_other() -> None:
     text = metrics.text().decode()
     served = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     assert {name for name in served if not name.endswith("_created")} == {
-        one.name for one in metrics_defs.METRICS
+        one.name for one in worker_metrics_defs.METRICS
     }
-    assert all(one.action and one.help for one in metrics_defs.METRICS)
+    assert all(one.action and one.help for one in worker_metrics_defs.METRICS)

@@ -14,9 +14,9 @@ from headrace.events.settings import ClickHouseSettings
 from headrace.sinks.base import Refused, Values
 from headrace.streams import topic_admin
 from headrace.streams.archive import Archive
-from headrace.streams.worker_metrics import Metrics
 from headrace.streams.transport import RECORD_BYTES
 from headrace.streams.tuning import Tuning
+from headrace.streams.worker_metrics import Metrics
 from tests.archive.rig import PARTITIONS, Rig
 from tests.support import wait_until
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.streams.metrics import prices
-from headrace.streams.metrics.partition import Bounds, Partition
+from headrace.streams.metrics.partition import Bounds, Partition, Told
 
 from .events import Record, counted, event, merged, records
 
@@ -39,6 +39,17 @@ events = st.builds(
 streams = st.lists(events | st.just(b"rubbish") | st.none(), max_size=60)
 
 
+def identity(value: bytes) -> tuple[str, str, int]:
+    one = json.loads(value)
+    return one["tenant"], one["session"], one["seq"]
+
+
+def by_labels(told: list[Told], metric: str) -> dict[tuple[str, ...], float]:
+    return {
+        labels: total for (_, name, labels, _), (_, total) in merged(told).items() if name == metric
+    }
+
+
 def read(values: list[Any], bounds: Bounds | None = None) -> Partition:
     state = Partition(PRICES, bounds)
     state.take(records(values))
@@ -49,7 +60,9 @@ def read(values: list[Any], bounds: Bounds | None = None) -> Partition:
 def test_every_event_counts_once_in_its_pane(values: list[bytes | None]) -> None:
     good = [v for v in values if v not in (None, b"rubbish")]
     # The same identity with other content is corruption, which the first of them wins.
-    first = {(e["tenant"], e["session"], e["seq"]): v for v in reversed(good) for e in [json.loads(v)]}
+    first = {
+        (e["tenant"], e["session"], e["seq"]): v for v in reversed(good) for e in [json.loads(v)]
+    }
     sums = merged(read(values).tell())
     for kind in ("tool_complete", "llm_text", "made_up"):
         got = {
@@ -112,15 +125,12 @@ def test_an_evicted_pane_reopens_as_another_generation_and_the_sum_is_right() ->
 
 
 def test_series_beyond_the_bound_are_one_and_counted() -> None:
-    values = [
-        event(n, "tool_complete", {"tool": f"t{n}", "status": "ok"}) for n in range(1, 21)
-    ]
-    sums = merged(read(values, Bounds(series=5)).tell())
-    calls = {labels: total for (_, m, labels, _), (_, total) in sums.items() if m == "agent.tool.calls"}
+    values = [event(n, "tool_complete", {"tool": f"t{n}", "status": "ok"}) for n in range(1, 21)]
+    told = read(values, Bounds(series=5)).tell()
+    calls = by_labels(told, "agent.tool.calls")
     assert len(calls) == 6
     assert calls["other", "other"] == 15
-    beyond = {labels: total for (_, m, labels, _), (_, total) in sums.items() if m == "agent.series.other"}
-    assert beyond["agent.tool.calls",] == 15
+    assert by_labels(told, "agent.series.other")["agent.tool.calls",] == 15
 
 
 def test_totals_are_the_sum_of_all_panes_however_many_were_closed() -> None:

@@ -50,10 +50,18 @@ OTEL_SECONDS: Final = tuple(0.01 * 2**step for step in range(14))
 OTEL_TOKENS: Final = tuple(float(4**step) for step in range(14))
 LATE_SECONDS: Final = (10.0, 60.0, 600.0, 3600.0, 86_400.0)
 
+WATERMARK: Final = "headrace.watermark"
+"""How far a source partition has been read: a series without a tenant, whose sum is a time."""
+
 _ALL: Final = (
     Metric("agent.turn.count", "counter", "{turn}", ("status",), "Turns that ended"),
     Metric(
-        "agent.turn.duration_ms", "histogram", "ms", (), "How long turns took, first to last", TURN_MS
+        "agent.turn.duration_ms",
+        "histogram",
+        "ms",
+        (),
+        "How long turns took, first to last",
+        TURN_MS,
     ),
     Metric("agent.tool.calls", "counter", "{call}", ("tool", "status"), "Tool calls that ended"),
     Metric("agent.tool.failures", "counter", "{call}", ("tool",), "Tool calls that failed"),
@@ -61,7 +69,11 @@ _ALL: Final = (
         "agent.tool.duration_ms", "histogram", "ms", ("tool",), "How long tool calls took", TOOL_MS
     ),
     Metric(
-        "agent.llm.tokens.prompt", "counter", "{token}", ("model",), "Prompt tokens, cached ones too"
+        "agent.llm.tokens.prompt",
+        "counter",
+        "{token}",
+        ("model",),
+        "Prompt tokens, cached ones too",
     ),
     Metric("agent.llm.tokens.completion", "counter", "{token}", ("model",), "Completion tokens"),
     Metric(
@@ -94,13 +106,17 @@ _ALL: Final = (
     Metric(
         "agent.permission.decisions", "counter", "{decision}", ("decision",), "allow, deny, prompt"
     ),
-    Metric("agent.max_iterations.hits", "counter", "{turn}", (), "Turns that ran out of iterations"),
+    Metric(
+        "agent.max_iterations.hits", "counter", "{turn}", (), "Turns that ran out of iterations"
+    ),
     Metric("agent.session.starts", "counter", "{session}", (), "Sessions that began"),
     Metric("agent.session.active", "gauge", "{session}", (), "Epochs with an event in the pane"),
     Metric("agent.subagent.starts", "counter", "{agent}", (), "Sub-agents started"),
     Metric("agent.compactions", "counter", "{compaction}", (), "Histories that were compacted"),
     Metric("agent.events", "counter", "{event}", ("type",), "Events, by type"),
-    Metric("agent.dropped", "counter", "{event}", ("reason",), "Events that their producer gave up"),
+    Metric(
+        "agent.dropped", "counter", "{event}", ("reason",), "Events that their producer gave up"
+    ),
     Metric(
         "agent.events.late",
         "histogram",
@@ -115,6 +131,13 @@ _ALL: Final = (
         "{observation}",
         ("metric",),
         "Observations of series beyond the bound of their metric, which are one series, `other`",
+    ),
+    Metric(
+        WATERMARK,
+        "gauge",
+        "s",
+        (),
+        "The event time up to which a partition of agent.events has been counted",
     ),
     Metric(
         "gen_ai.client.token.usage",

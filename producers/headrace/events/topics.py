@@ -17,6 +17,7 @@ EVENTS: Final = "agent.events"
 AUDIT: Final = "agent.audit"
 LOGS: Final = "agent.logs"
 METRICS: Final = "agent.metrics"
+METRICS_STATE: Final = "agent.metrics.state"
 ALERTS: Final = "agent.alerts"
 ALERTS_LOG: Final = "agent.alerts.log"
 DEAD_LETTERS: Final = "agent.events.dlq"
@@ -47,6 +48,12 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
         TopicSpec(AUDIT, "evidence, retained", partitions, kept | message),
         TopicSpec(LOGS, "log records of agents", partitions, limited | message),
         TopicSpec(METRICS, "latest panes, compacted", partitions, latest),
+        TopicSpec(
+            METRICS_STATE,
+            "what the metrics' workers have counted so far",
+            partitions,
+            {"cleanup.policy": "compact"} | message,
+        ),
         TopicSpec(ALERTS, "latest state of each alert", 1, {"cleanup.policy": "compact"}),
         TopicSpec(ALERTS_LOG, "every transition of an alert", 1, kept),
         TopicSpec(DEAD_LETTERS, "events that the archive refused", 1, kept | message),

@@ -29,8 +29,8 @@ from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gathered, Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
-from headrace.streams.worker_metrics import Metrics
 from headrace.streams.tuning import Tuning
+from headrace.streams.worker_metrics import Metrics
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,11 @@ from headrace.events.settings import Settings
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.streams import archive
 from headrace.streams.archive import Archive, ArchiveOptions
-from headrace.streams.worker_metrics import Metrics
+from headrace.streams.metrics import processor
+from headrace.streams.metrics.processor import MetricsProcessor
 from headrace.streams.processor import Processor
 from headrace.streams.tuning import Tuning
+from headrace.streams.worker_metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ def _archive(settings: Settings, metrics: Metrics, options: Options) -> Processo
     return Archive(settings, sink, metrics, tuning=options.tuning, options=options.archive)
 
 
+def _metrics(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    return MetricsProcessor(settings, metrics, tuning=options.tuning)
+
+
 FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {
     archive.NAME: _archive,
+    processor.NAME: _metrics,
 }

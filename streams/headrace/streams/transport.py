@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -47,6 +47,9 @@ class RecordBatch:
     """aiokafka's records, with offset, timestamp (ms), key, value and headers."""
     size: int
     """Bytes of the values."""
+    begins: int = 0
+    """The offset that follows what was handed out before it, or that was sought. Where it is past
+    what its reader has, a batch in between was lost on the way, and will come again."""
 
     @property
     def held(self) -> int:
@@ -146,6 +149,8 @@ class CoalescingConsumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._handed_out: dict[TP, deque[ConsumerMessage]] = {}
+        self._ends: dict[TP, int] = {}
+        """Behind what was last handed out, or what was sought."""
         self._current: set[int] = set()
         self._room = asyncio.Event()
         self._buffered_bytes = 0
@@ -200,6 +205,8 @@ class CoalescingConsumer(driver.Consumer):
         records: list[Any] = record
         last = records[-1]
         size = sum([len(one.value) for one in records if one.value is not None])
+        begins = self._ends[tp] if tp in self._ends else records[0].offset
+        self._ends[tp] = last.offset + 1
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -208,7 +215,7 @@ class CoalescingConsumer(driver.Consumer):
             last.timestamp_type,
             None,
             None,
-            cast("Any", RecordBatch(tp.topic, tp.partition, records, size)),
+            cast("Any", RecordBatch(tp.topic, tp.partition, records, size, begins)),
             None,
             None,
             size,
@@ -267,10 +274,14 @@ class CoalescingConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         await super().perform_seek()
         self._forget(list(self._handed_out))
+        if self.transport.starts is not None:
+            for tp, offset in (await self.transport.starts(self.assignment())).items():
+                await self.seek(tp, offset)
 
     async def seek(self, partition: TP, offset: int) -> None:
         await super().seek(partition, offset)
         self._forget([partition])
+        self._ends[partition] = offset
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await self.commit()
@@ -279,6 +290,7 @@ class CoalescingConsumer(driver.Consumer):
 
     def _forget(self, partitions: list[TP]) -> None:
         for tp in partitions:
+            self._ends.pop(tp, None)
             for message in self._handed_out.pop(tp, ()):
                 self._current.discard(id(message))
                 if not message.acked:
@@ -315,3 +327,5 @@ class CoalescingTransport(driver.Transport):
         super().__init__(app.conf.broker, app)
         self.kafka = kafka
         self.tuning = tuning
+        self.starts: Callable[[set[TP]], Awaitable[dict[TP, int]]] | None = None
+        """Where to begin, for a processor whose state knows better than the committed offsets."""

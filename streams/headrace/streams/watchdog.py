@@ -17,8 +17,8 @@ from typing import Any
 
 from faust.types import TP
 
-from headrace.streams.worker_metrics import Metrics
 from headrace.streams.processor import Processor
+from headrace.streams.worker_metrics import Metrics
 
 log = logging.getLogger(__name__)
 

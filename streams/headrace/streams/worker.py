@@ -28,11 +28,11 @@ from headrace.streams.app import remove_directory
 from headrace.streams.archive import ArchiveOptions
 from headrace.streams.http import StatusServer
 from headrace.streams.limits import DeadLetterLimits
-from headrace.streams.worker_metrics import Metrics
 from headrace.streams.processor import Processor
 from headrace.streams.processors import FACTORIES, Options
 from headrace.streams.tuning import Tuning
 from headrace.streams.watchdog import Watchdog, joined
+from headrace.streams.worker_metrics import Metrics
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ class PaneKey:
 class Cell:
     """One series of one pane."""
 
-    __slots__ = ("_total", "buckets", "count", "dirty", "offset", "sum", "_told")
+    __slots__ = ("_told", "_total", "buckets", "count", "dirty", "offset", "sum")
 
     def __init__(self, buckets: int, total: Total) -> None:
         self.count = 0
@@ -124,7 +124,7 @@ class Pane:
         tenant, start, generation, cells = data
         pane = cls(PaneKey(tenant, start, generation), max_series, totals)
         for metric, labels, count, total, buckets, offset in cells:
-            cell = pane._new(metric, tuple(labels))  # noqa: SLF001 - of its own kind
+            cell = pane._new(metric, tuple(labels))
             cell.count, cell.sum, cell.buckets, cell.offset = count, total, list(buckets), offset
             cell.set_told()
         return pane

@@ -8,7 +8,7 @@ was told before it, and an upsert hides that it was told twice.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -80,6 +80,7 @@ class Partition:
         self._cells = 0
         self._closed: list[Pane] = []
         """Closed since the last telling, with something to tell."""
+        self._untold: dict[tuple[PaneKey, str, Labels], Told] = {}
         self.totals = Totals(self._bounds.totals)
         self._epoch: _Epoch | None = None
         self._pane: Pane | None = None
@@ -138,7 +139,9 @@ class Partition:
             for metric, labels, value in observe(data, head.duration_ms, epoch.call, self._prices):
                 made += pane.add(metric, labels, value, offset)
         elif head.duration_ms is not None and head.type in ("llm_text", "thinking"):
-            for metric, labels, value in CHUNK_OBSERVER({}, head.duration_ms, epoch.call, self._prices):
+            for metric, labels, value in CHUNK_OBSERVER(
+                {}, head.duration_ms, epoch.call, self._prices
+            ):
                 made += pane.add(metric, labels, value, offset)
         self._cells += made
         arrived = record.timestamp / 1000
@@ -174,19 +177,36 @@ class Partition:
     def tell(self) -> list[Told]:
         """Give each series that changed since the last time, and take it into the totals."""
         closed, self._closed = self._closed, []
-        return [
-            told
-            for pane in (*closed, *(pane for pane in self._panes.values() if pane.dirty))
-            for told in self._tell(pane)
-        ]
+        untold, self._untold = self._untold, {}
+        for pane in (*closed, *(pane for pane in self._panes.values() if pane.dirty)):
+            untold.update({(one.key, one.metric, one.labels): one for one in self._tell(pane)})
+        return list(untold.values())
 
     def _tell(self, pane: Pane) -> Iterator[Told]:
         for metric, labels, cell in pane.take_dirty():
             yield _told(pane.key, metric, labels, cell)
 
+    def tell_again(self, told: Iterable[Told]) -> None:
+        """Give these once more the next time: their telling failed."""
+        self._untold.update({(one.key, one.metric, one.labels): one for one in told})
+
+    @property
+    def closed_cells(self) -> int:
+        """Series of closed panes that wait to be told."""
+        return len(self._untold) + sum(len(pane.cells) for pane in self._closed)
+
+    def begin_again(self) -> None:
+        """Go on with another log, which brings again what this one had: what was seen stays seen.
+
+        The panes are closed; everything must have been told.
+        """
+        self.offset = 0
+        self._panes.clear()
+        self._cells = 0
+        self._pane = None
+
     def tell_all(self) -> list[Told]:
-        """Give every series of the open panes, as after a recovery: who read them may have lost
-        the last ones."""
+        """Give every series of the open panes, as after a recovery."""
         return [
             _told(pane.key, metric, labels, cell)
             for pane in self._panes.values()
@@ -196,14 +216,23 @@ class Partition:
     # ── saving ───────────────────────────────────────────────────────────────
 
     def as_data(self) -> dict[str, Any]:
-        """Return the whole state, plain. Everything must have been told before."""
+        """Return the whole state, plain. Everything must have been told before.
+
+        It shares lists with the state: to be used before anything else is counted.
+        """
         return {
             "offset": self.offset,
             "duplicates": self.duplicates,
             "skipped": self.skipped,
             "forgotten": self.forgotten,
             "epochs": [
-                [*epoch.key, epoch.seen.contiguous, epoch.seen.spans, epoch.call.model, epoch.active]
+                [
+                    *epoch.key,
+                    epoch.seen.contiguous,
+                    epoch.seen.spans,
+                    epoch.call.model,
+                    epoch.active,
+                ]
                 for epoch in self._epochs.values()
             ],
             "panes": [pane.as_data() for pane in self._panes.values()],

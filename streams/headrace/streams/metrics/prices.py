@@ -15,7 +15,7 @@ from headrace.events.errors import SettingsError
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 PER: Final = 1_000_000
 """Prices are for so many tokens, as vendors print them."""

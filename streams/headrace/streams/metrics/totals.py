@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.events.metrics import OTHER
+
 Labels = tuple[str, ...]
 """Values of a metric's labels, in its order."""
 
@@ -45,7 +46,7 @@ class Totals:
 
     def as_data(self) -> list[Any]:
         return [
-            [tenant, metric, labels, total.count, total.sum, total.buckets]
+            [tenant, metric, labels, total.count, total.sum, [*total.buckets]]
             for (tenant, metric, labels), total in self.series.items()
         ]
 

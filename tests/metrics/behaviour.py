@@ -1,0 +1,158 @@
+"""What the metrics processor does, whatever the broker: compared with the log itself.
+
+The oracle reads agent.events and counts it in one go, with one state a partition and no crash. What
+the workers told must be the same, record by record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from headrace.events import topics
+from headrace.events.metrics import WATERMARK
+from headrace.events.settings import ClickHouseSettings
+from headrace.streams import topic_admin
+from headrace.streams.metrics import prices
+from headrace.streams.metrics.panes_log import record_of
+from headrace.streams.metrics.partition import Partition
+from headrace.streams.read_to import read_to
+from tests.archive.rig import Rig
+from tests.support import wait_until
+
+Panes = dict[str, dict[str, Any]]
+
+
+async def read(rig: Rig, topic: str) -> list[Any]:
+    """Read a topic whole, partition by partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=rig.kafka, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        await consumer._client._wait_on_metadata(rig.prefix + topic)
+        places = consumer.partitions_for_topic(rig.prefix + topic) or set()
+        found = []
+        for place in sorted(places):
+            tp = TopicPartition(rig.prefix + topic, place)
+            consumer.assign([tp])
+            await consumer.seek_to_beginning(tp)
+            ends = await consumer.end_offsets([tp])
+            found += [record async for record in read_to(consumer, ends)]
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def told(rig: Rig) -> Panes:
+    """What the workers told: the newest of each key. Equal offsets must be equal values."""
+    panes: Panes = {}
+    for record in await read(rig, topics.METRICS):
+        pane = orjson.loads(record.value)
+        if pane["metric"] == WATERMARK:
+            continue
+        log = pane.pop("log")
+        key = orjson.dumps(orjson.loads(record.key)).replace(log.encode(), b"-").decode()
+        before = panes.get(key)
+        if before is not None and before["offset"] == pane["offset"]:
+            assert before == pane
+        if before is None or before["offset"] <= pane["offset"]:
+            panes[key] = pane
+    return panes
+
+
+async def counted(rig: Rig) -> Panes:
+    """What the log says, read in one go."""
+    states: dict[int, Partition] = {}
+    for record in await read(rig, topics.EVENTS):
+        states.setdefault(record.partition, Partition(prices.load())).take([record])
+    panes: Panes = {}
+    for partition, state in states.items():
+        for one in state.tell():
+            key, value = record_of(one, "-", partition)
+            pane = orjson.loads(value)
+            del pane["log"]
+            panes[key.decode()] = pane
+    return panes
+
+
+class MetricsBehaviour:
+    session_timeout = 6.0
+
+    @pytest.fixture
+    async def rig(self, kafka: str, tmp_path: Path) -> AsyncIterator[Rig]:
+        nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
+        rig = Rig(kafka, nowhere, tmp_path, self.session_timeout)
+        await topic_admin.apply(rig.settings)
+        yield rig
+        await rig.close()
+
+    async def same(self, rig: Rig) -> None:
+        """Wait until what was told is what the log says."""
+        want = await counted(rig)
+
+        async def agrees() -> bool:
+            return await told(rig) == want
+
+        try:
+            await wait_until(agrees, 60, what="the panes that the log says")
+        except AssertionError as error:
+            got = await told(rig)
+            wrong = {k: (got.get(k), v) for k, v in want.items() if got.get(k) != v}
+            logs = "\n".join(worker.log.read_text()[-1500:] for worker in rig.workers)
+            raise AssertionError(f"{error}: {dict(list(wrong.items())[:3])}\n{logs}") from None
+
+    async def test_every_event_is_in_its_pane_once(self, rig: Rig) -> None:
+        lines = [a_line(rig, seq) for seq in range(1, 1001)]
+        await rig.produce(lines)
+        await rig.produce(lines[:300])  # shipped again, at other offsets and maybe other partitions
+        worker = await rig.start(name="metrics")
+        await self.same(rig)
+        await rig.produce([a_line(rig, seq) for seq in range(1001, 1101)])
+        await self.same(rig)
+        await wait_until(worker.healthy, 60, what="healthy")
+        assert worker.stop() == 0
+
+    async def test_kills_change_nothing(self, rig: Rig) -> None:
+        draw = random.Random(7)
+        for start in range(1, 6001, 2000):
+            worker = await rig.start(name="metrics")
+            await wait_until(worker.healthy, 60, what="healthy")
+            await rig.produce([a_line(rig, seq) for seq in range(start, start + 2000)])
+            await wait_until(lambda start=start: some_told(rig, start // 2), 60, what="panes")
+            await rig.produce([a_line(rig, draw.randrange(1, start + 1)) for _ in range(200)])
+            worker.kill()
+        await rig.start(name="metrics")
+        await self.same(rig)
+
+    async def test_workers_come_and_go(self, rig: Rig) -> None:
+        first = await rig.start(name="metrics")
+        await wait_until(first.healthy, 60, what="healthy")
+        await rig.produce([a_line(rig, seq) for seq in range(1, 1001)])
+        second = await rig.start(name="metrics")
+        await wait_until(second.healthy, 60, what="healthy")
+        await rig.produce([a_line(rig, seq) for seq in range(1001, 2001)])
+        assert await asyncio.to_thread(first.stop) == 0
+        await rig.produce([a_line(rig, seq) for seq in range(2001, 3001)])
+        await rig.start(name="metrics")
+        await self.same(rig)
+
+
+def a_line(rig: Rig, seq: int) -> bytes:
+    kind, data = [
+        ("tool_complete", {"tool": f"t{seq % 7}", "status": "ok", "duration_ms": seq % 90}),
+        ("llm_call_started", {"model": f"m{seq % 3}"}),
+        ("llm_call_completed", {"status": "ok", "prompt_tokens": seq, "duration_ms": 12}),
+        ("llm_text", {"chunk": "x"}),
+    ][seq % 4]
+    return rig.line(seq, session=f"s-{seq % 5}", type=kind, data=data)
+
+
+async def some_told(rig: Rig, events: int) -> bool:
+    panes = (await told(rig)).values()
+    return sum(p["sum"] for p in panes if p["metric"] == "agent.events") >= events
