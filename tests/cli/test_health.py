@@ -19,8 +19,8 @@ from headrace.cli.health.status import Status
 from headrace.cli.health.watchdog import read
 from headrace.events import topics
 from headrace.producers.condition import ConditionFile
-from headrace.streams.worker_metrics import Metrics
 from headrace.streams.watchdog import Verdict
+from headrace.streams.worker_metrics import Metrics
 from tests.cli.conftest import Cli, Stack, command_line, insert, line
 from tests.support import unique, wait_until_sync
 
