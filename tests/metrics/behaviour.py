@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ class MetricsBehaviour:
             worker = await rig.start(name="metrics")
             await wait_until(worker.healthy, 60, what="healthy")
             await rig.produce([a_line(rig, seq) for seq in range(start, start + 2000)])
-            await wait_until(lambda start=start: some_told(rig, start // 2), 60, what="panes")
+            await wait_until(partial(some_told, rig, start // 2), 60, what="panes")
             await rig.produce([a_line(rig, draw.randrange(1, start + 1)) for _ in range(200)])
             worker.kill()
         await rig.start(name="metrics")
@@ -155,4 +156,4 @@ def a_line(rig: Rig, seq: int) -> bytes:
 
 async def some_told(rig: Rig, events: int) -> bool:
     panes = (await told(rig)).values()
-    return sum(p["sum"] for p in panes if p["metric"] == "agent.events") >= events
+    return bool(sum(p["sum"] for p in panes if p["metric"] == "agent.events") >= events)

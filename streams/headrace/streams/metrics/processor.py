@@ -32,7 +32,7 @@ from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Bounds, Partition
 from headrace.streams.metrics.prices import Prices, load
 from headrace.streams.metrics.states import FileStates, KafkaStates, States
-from headrace.streams.transport import CoalescingConsumer, RecordBatch
+from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
 
@@ -210,9 +210,9 @@ class MetricsProcessor:
 
     def _watermark(self, partition: int, state: Partition) -> float | None:
         """Up to which event time a partition is read: now, where nothing is left to read."""
-        consumer = cast("CoalescingConsumer", self.app.consumer)
-        end = consumer.highwater(TP(self._topic, partition))
-        if state.offset >= end:
+        consumer: Any = self.app.consumer
+        end: int | None = consumer.highwater(TP(self._topic, partition))
+        if end is not None and state.offset >= end:
             return self._clock()
         return self._arrived.get(partition)
 
