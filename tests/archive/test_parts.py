@@ -182,7 +182,7 @@ def test_the_backoff_doubles_up_to_its_bound() -> None:
 
 def test_every_metric_of_the_table_is_served_and_no_other() -> None:
     metrics = Metrics()
-    text = metrics.text().decode()
+    text = metrics.render()[0].decode()
     served = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     assert {name for name in served if not name.endswith("_created")} == {
         one.name for one in worker_metrics_defs.METRICS

@@ -70,13 +70,13 @@ def test_the_watchdog_has_its_say(on_stack: Cli) -> None:
 def test_a_stall_is_trouble() -> None:
     metrics, now = Metrics(), [1_000.0]
     verdict = Verdict(metrics, "archive", 10, lambda: now[0])
-    assert read(metrics.text().decode()) == ()
+    assert read(metrics.render()[0].decode()) == ()
     for standing, stalled, since in [
         *((0.0, 0.0, 1_000.0), (9.0, 0.0, 1_000.0), (12.0, 12.0, 1_190.0)),
         *((20.0, 20.0, 1_190.0), (0.0, 0.0, 1_404.0)),
     ]:
         verdict.tell(standing)
-        (one,) = read(metrics.text().decode())
+        (one,) = read(metrics.render()[0].decode())
         assert (one.stalled, one.stalled_seconds, one.since) == (stalled > 0, stalled, since)
         status = Status(
             parts=(), groups=(), watchdogs=(one,), archived_per_second=1.0, spool_bytes=None

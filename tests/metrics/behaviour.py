@@ -25,7 +25,7 @@ from headrace.streams.metrics import prices
 from headrace.streams.metrics.panes_log import record_of
 from headrace.streams.metrics.partition import Partition
 from headrace.streams.read_to import read_to
-from tests.archive.rig import Rig
+from tests.archive.rig import Rig, Worker
 from tests.support import wait_until
 
 Panes = dict[str, dict[str, Any]]
@@ -109,7 +109,7 @@ class MetricsBehaviour:
             raise AssertionError(f"{error}: {dict(list(wrong.items())[:3])}\n{logs}") from None
 
     async def test_every_event_is_in_its_pane_once(self, rig: Rig) -> None:
-        lines = [a_line(rig, seq) for seq in range(1, 1001)]
+        lines: list[bytes | None] = [a_line(rig, seq) for seq in range(1, 1001)]
         await rig.produce(lines)
         await rig.produce(lines[:300])  # shipped again, at other offsets and maybe other partitions
         worker = await rig.start(name="metrics")
@@ -117,6 +117,10 @@ class MetricsBehaviour:
         await rig.produce([a_line(rig, seq) for seq in range(1001, 1101)])
         await self.same(rig)
         await wait_until(worker.healthy, 60, what="healthy")
+        calls = await counted(rig)
+        total = sum(p["sum"] for p in calls.values() if p["metric"] == "agent.tool.calls")
+        shown = partial(shows, worker, "agent_tool_calls_total", total)
+        await wait_until(shown, 60, what=f"{total} tool calls on /metrics")
         assert worker.stop() == 0
 
     async def test_kills_change_nothing(self, rig: Rig) -> None:
@@ -157,3 +161,7 @@ def a_line(rig: Rig, seq: int) -> bytes:
 async def some_told(rig: Rig, events: int) -> bool:
     panes = (await told(rig)).values()
     return bool(sum(p["sum"] for p in panes if p["metric"] == "agent.events") >= events)
+
+
+async def shows(worker: Worker, name: str, value: float) -> bool:
+    return await worker.metric(name) == value

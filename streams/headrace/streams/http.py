@@ -33,9 +33,8 @@ class StatusServer:
             await self._runner.cleanup()
 
     async def _get_metrics(self, request: web.Request) -> web.Response:
-        return web.Response(
-            body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"}
-        )
+        text, content_type = self._metrics.render(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
 
     async def _get_health(self, request: web.Request) -> web.Response:
         reason = self._unhealthy()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from headrace.streams import worker_metrics_defs as defs
 from headrace.streams.worker_metrics_defs import MetricDef
@@ -32,9 +34,14 @@ class Metrics:
         self.stalled = self._gauge(defs.STALLED)
         self.verdict_since = self._gauge(defs.VERDICT_SINCE)
 
-    def text(self) -> bytes:
-        """Render Prometheus' text format."""
-        return generate_latest(self._registry)
+    def register(self, collector: Collector) -> None:
+        """Show what a collector finds beside them."""
+        self._registry.register(collector)
+
+    def render(self, accepted: str = "") -> tuple[bytes, str]:
+        """Return the text and its content type: OpenMetrics where that is accepted."""
+        encode, content_type = choose_encoder(accepted)
+        return encode(self._registry), content_type
 
     def _counter(self, definition: MetricDef) -> Counter:
         # The library puts _total back itself.

@@ -28,6 +28,7 @@ from headrace.events.topics import LOCAL_CLUSTER
 from headrace.producers.kafka_log import incarnation_of
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.backoff import Backoff
+from headrace.streams.metrics.exposition import TotalsCollector
 from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Bounds, Partition
 from headrace.streams.metrics.prices import Prices, load
@@ -71,7 +72,6 @@ class MetricsProcessor:
         clock: Callable[[], float] = time,
     ) -> None:
         self._settings = settings
-        self._metrics = metrics
         self._options = options or MetricsOptions()
         self._prices = prices or load()
         self._clock = clock
@@ -80,12 +80,14 @@ class MetricsProcessor:
         self.waiting_for_sink = False
         self._topic = settings.topic(topics.EVENTS)
         self._partitions: dict[int, Partition] = {}
-        self._exposed: dict[int, Any] = {}
+        self._exposed: dict[int, list[Any]] = {}
+        """The totals by partition as they were last saved: whatever crashes, they never fall."""
         self._arrived: dict[int, float] = {}
         """When the last record of a partition was written, in seconds since 1970."""
         self._link: _Link | None = None
         self._told = asyncio.Event()
         self._save_at = 0.0
+        metrics.register(TotalsCollector(lambda: dict(self._exposed)))
         cast("Any", self.app.transport).starts = self._starts
         source = self.app.topic(self._topic, schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}", concurrency=1)(self._collect)
@@ -215,11 +217,6 @@ class MetricsProcessor:
         if end is not None and state.offset >= end:
             return self._clock()
         return self._arrived.get(partition)
-
-    @property
-    def totals(self) -> dict[int, Any]:
-        """The totals by partition, as they were last saved: they never fall, whatever crashes."""
-        return dict(self._exposed)
 
 
 def _encoded(state: Partition, link: _Link) -> bytes:

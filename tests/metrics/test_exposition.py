@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser as openmetrics_parser
+from prometheus_client.parser import text_string_to_metric_families
+
+from headrace.events.metrics import METRICS
+from headrace.streams.metrics import prices
+from headrace.streams.metrics.exposition import TotalsCollector
+from headrace.streams.metrics.partition import Partition
+
+from .events import event, records
+
+EVENTS = [
+    event(1, "tool_complete", {"tool": 'a"b\\\n', "status": "ok", "duration_ms": 30}),
+    event(2, "tool_complete", {"tool": "sed", "status": "error", "duration_ms": 9e9}),
+    event(3, "turn_end", {"status": "ok"}, duration_ms=100.0),
+    event(4, "llm_call_started", {"model": "gpt-5"}),
+    event(5, "llm_call_completed", {"status": "ok", "prompt_tokens": 10, "duration_ms": 20}),
+]
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    state = Partition(prices.load())
+    state.take(records(EVENTS))
+    state.tell()
+    made = CollectorRegistry()
+    made.register(TotalsCollector(lambda: {3: state.totals.as_data()}))
+    return made
+
+
+def test_prometheus_reads_the_totals(registry: CollectorRegistry) -> None:
+    text = generate_latest(registry).decode()  # type: ignore[no-untyped-call]
+    families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    samples = [one for family in families for one in family.samples]
+
+    def value(name: str, **labels: str) -> float:
+        wanted = {"tenant": "acme", "partition": "3", **labels}
+        (found,) = [one.value for one in samples if one.name == name and one.labels == wanted]
+        return float(found)
+
+    assert value("agent_tool_failures_total", tool="sed") == 1
+    assert value("agent_tool_calls_total", tool='a"b\\\n', status="ok") == 1
+    # The bound itself belongs to its bucket, as Prometheus has it.
+    assert value("agent_turn_duration_ms_bucket", le="100.0") == 1
+    assert value("agent_tool_duration_ms_bucket", tool="sed", le="60000.0") == 0
+    assert value("agent_tool_duration_ms_bucket", tool="sed", le="+Inf") == 1
+    assert value("agent_tool_duration_ms_sum", tool="sed") == 9e9
+
+
+def test_openmetrics_is_well_formed(registry: CollectorRegistry) -> None:
+    text = openmetrics.generate_latest(registry).decode()
+    families = list(openmetrics_parser.text_string_to_metric_families(text))
+    assert {"agent_tool_calls", "agent_turn_duration_ms"} <= {one.name for one in families}
+
+
+def test_no_two_metrics_have_one_name_for_prometheus() -> None:
+    names = [metric.prometheus_name for metric in METRICS.values()]
+    assert len(set(names)) == len(names)
