@@ -33,8 +33,8 @@ def registry() -> CollectorRegistry:
 
 
 def test_prometheus_reads_the_totals(registry: CollectorRegistry) -> None:
-    text = generate_latest(registry).decode()  # type: ignore[no-untyped-call]
-    families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    text = generate_latest(registry).decode()
+    families = text_string_to_metric_families(text)
     samples = [one for family in families for one in family.samples]
 
     def value(name: str, **labels: str) -> float:
@@ -52,8 +52,8 @@ def test_prometheus_reads_the_totals(registry: CollectorRegistry) -> None:
 
 
 def test_openmetrics_is_well_formed(registry: CollectorRegistry) -> None:
-    text = openmetrics.generate_latest(registry).decode()
-    families = list(openmetrics_parser.text_string_to_metric_families(text))
+    text = openmetrics.generate_latest(registry).decode()  # type: ignore[no-untyped-call]
+    families = list(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
     assert {"agent_tool_calls", "agent_turn_duration_ms"} <= {one.name for one in families}
 
 
