@@ -1,0 +1,1 @@
+"""Alerts without Kafka: rules, windows over panes, conditions, and the life of an alert."""
