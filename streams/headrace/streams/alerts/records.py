@@ -1,0 +1,86 @@
+"""Records of agent.metrics, as the alerts read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from headrace.events.metrics import METRICS
+
+
+@dataclass(frozen=True, slots=True)
+class PaneRecord:
+    """One series of one pane out of one source, as it is at an offset of that source."""
+
+    tenant: str
+    metric: str
+    labels: tuple[str, ...]
+    """Values of the metric's labels, in its order."""
+    start: int
+    """Seconds since 1970."""
+    source: tuple[str, int, int]
+    """Log, partition and generation: each adds to the pane."""
+    offset: int
+    """The greater one is the newer state of the same series, pane and source."""
+    count: int
+    sum: float
+    buckets: tuple[int, ...] = ()
+    """Observations by bucket, not cumulative."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Up to which event time a partition has been read, in seconds."""
+
+    partition: int
+    log: str
+    watermark: float
+    at: float
+    """When that was so, in processing time."""
+
+
+def decode(value: bytes | None) -> PaneRecord | Watermark | None:
+    """Read the value of a record; None for a tombstone or a metric that is not known here.
+
+    Raises :class:`ValueError` where it is not as the metrics processor writes it.
+    """
+    if value is None:
+        return None
+    try:
+        data = orjson.loads(value)
+        return _watermark(data) if "watermark" in data else pane_of(data)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"no record of agent.metrics: {error!r}") from None
+
+
+def pane_of(data: dict[str, Any]) -> PaneRecord | None:
+    """Make a pane of decoded JSON, or of a row of the archive with the same names.
+
+    Raises :class:`KeyError`, :class:`TypeError` or :class:`ValueError`.
+    """
+    metric = METRICS.get(data["metric"])
+    if metric is None:
+        return None
+    buckets = tuple(map(int, data["buckets"]))
+    wanted = len(metric.buckets) + 1 if metric.buckets else 0
+    if len(buckets) != wanted:
+        raise ValueError(f"{metric.name} has {wanted} buckets, not {len(buckets)}")
+    return PaneRecord(
+        tenant=str(data["tenant"]),
+        metric=metric.name,
+        labels=tuple(str(data["labels"].get(name, "")) for name in metric.labels),
+        start=int(data["start"]),
+        source=(str(data["log"]), int(data["partition"]), int(data["generation"])),
+        offset=int(data["offset"]),
+        count=int(data["count"]),
+        sum=float(data["sum"]),
+        buckets=buckets,
+    )
+
+
+def _watermark(data: dict[str, Any]) -> Watermark:
+    return Watermark(
+        int(data["partition"]), str(data["log"]), float(data["watermark"]), float(data["at"])
+    )
