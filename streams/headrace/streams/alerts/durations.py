@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _UNITS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
-_WHOLE: Final = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
+_WHOLE: Final = re.compile("".join(f"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 
 
 def seconds_of(text: str) -> int:
