@@ -66,14 +66,15 @@ def test_neither_order_nor_repetition_changes_an_answer(
     for record in shuffled:
         windows.take(record)
     latest = {(r.tenant, r.labels, r.start, r.source): r for r in records}
-    expected: dict[tuple[str, ...], list[float]] = defaultdict(list)
+    expected: dict[tuple[str, ...], dict[tuple[object, ...], list[float]]] = defaultdict(dict)
     start, end = T0 + 10 * first, T0 + 10 * last
     for record in latest.values():
         if start <= record.start < end and record.labels[1] != "ok":
-            expected[record.tenant, record.labels[0]].append(record.sum)
+            panes = expected[record.tenant, record.labels[0]]
+            panes.setdefault((record.labels, record.start), []).append(record.sum)
     answer = windows.merged(FAILED, ("tool",), start, end)
     assert {group: one.sum for group, one in answer.items()} == {
-        group: fsum(parts) for group, parts in expected.items()
+        group: fsum(map(fsum, panes.values())) for group, panes in expected.items()
     }
     assert windows.cells == len(latest)
 
@@ -84,6 +85,20 @@ def test_a_pane_is_added_up_over_partitions_logs_and_generations() -> None:
         windows.take(pane("agent.tool.calls", T0, 2.0, source=source, tool="a"))
     assert windows.merged(CALLS, (), T0, T0 + 10)[("acme",)].sum == 8.0
     assert windows.merged(CALLS, (), T0, T0 + 10)[("acme",)].count == 8
+
+
+def test_a_sum_is_rounded_once_from_its_parts() -> None:
+    for order in ((1e16, 1.0, 1.0), (1.0, 1e16, 1.0), (1.0, 1.0, 1e16)):
+        windows = Windows(MEMORY)
+        for number, total in enumerate(order):
+            source = ("log", number, 1)
+            windows.take(pane("agent.tool.calls", T0, total, source=source))
+            windows.take(pane("agent.tool.calls", T0 + 10 * number, total, tool="b"))
+        answer = windows.merged(CALLS, ("tool",), T0, T0 + 30)
+        assert {group[1]: one.sum for group, one in answer.items()} == {
+            "": 1e16 + 2.0,
+            "b": 1e16 + 2.0,
+        }
 
 
 def test_the_greater_offset_is_the_newer_state() -> None:

@@ -1,8 +1,8 @@
 """Panes in memory: what a selector's series add up to over a window.
 
 The store holds the newest state of every (series, pane, source), so neither the order of records
-nor how often each comes changes an answer; sums are rounded once, from all their parts, so not even
-the last bit does. What is older than the longest window of the rules is dropped, and beyond a
+nor how often each comes changes an answer; sums are rounded from all their parts at once, so not
+even the last bit does. What is older than the longest window of the rules is dropped, and beyond a
 number of cells the oldest panes go first, counted.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from math import fsum
 from typing import Final, TypeVar
@@ -19,6 +18,7 @@ from headrace.events.metrics import METRICS, PANE_SECONDS
 from headrace.streams.alerts.matchers import Selector, all_match
 from headrace.streams.alerts.measures import Absent
 from headrace.streams.alerts.model import Rule
+from headrace.streams.alerts.panes import Merged, Pane
 from headrace.streams.alerts.presence import Presence
 from headrace.streams.alerts.records import PaneRecord
 
@@ -30,30 +30,9 @@ MAX_CELLS: Final = 2_000_000
 """About 300 bytes each."""
 
 
-@dataclass(slots=True)
-class Merged:
-    """What the series of one group add up to."""
-
-    count: int = 0
-    sums: list[float] = field(default_factory=list)
-    buckets: list[int] = field(default_factory=list)
-
-    @property
-    def sum(self) -> float:
-        """The sum, the same whatever the order of its parts."""
-        return fsum(self.sums)
-
-    def add(self, cell: PaneRecord) -> None:
-        self.count += cell.count
-        self.sums.append(cell.sum)
-        if cell.buckets:
-            mine = self.buckets or [0] * len(cell.buckets)
-            self.buckets = [a + b for a, b in zip(mine, cell.buckets, strict=True)]
-
-
 _Labels = tuple[str, ...]
-_Panes = dict[int, dict[tuple[str, int, int], PaneRecord]]
-"""By start, then by source."""
+_Panes = dict[int, Pane]
+"""By start."""
 _FUTURE: Final = 86_400
 """Seconds ahead from which a pane comes of a wrong clock: such ones make room first."""
 
@@ -79,6 +58,8 @@ class Windows:
         self._max_cells = max_cells
         self._panes: dict[str, dict[str, dict[_Labels, _Panes]]] = defaultdict(dict)
         """By metric, tenant and labels."""
+        self._starts: dict[str, dict[int, set[tuple[str, _Labels]]]] = defaultdict(dict)
+        """By metric and start, which series have that pane."""
         self._presence: dict[str, dict[str, dict[_Labels, Presence]]] = defaultdict(dict)
         self.cells = 0
         self.now = 0
@@ -113,17 +94,26 @@ class Windows:
         changed = record.metric in self._known and self._see(record)
         if record.metric not in self._memory or record.start < self.floor(record.metric):
             return changed
-        by_labels = self._panes[record.metric].setdefault(record.tenant, {})
-        pane = by_labels.setdefault(record.labels, {}).setdefault(record.start, {})
-        before = pane.get(record.source)
+        pane = self._pane(record)
+        before = pane.sources.get(record.source)
         if before is not None and before.offset >= record.offset:
             return changed
-        pane[record.source] = record
+        pane.put(record)
         if before is None:
             self.cells += 1
             if self.cells > self._max_cells:
                 self._make_room()
         return True
+
+    def _pane(self, record: PaneRecord) -> Pane:
+        by_labels = self._panes[record.metric].setdefault(record.tenant, {})
+        panes = by_labels.setdefault(record.labels, {})
+        pane = panes.get(record.start)
+        if pane is None:
+            pane = panes[record.start] = Pane()
+            having = self._starts[record.metric].setdefault(record.start, set())
+            having.add((record.tenant, record.labels))
+        return pane
 
     def _see(self, record: PaneRecord) -> bool:
         if record.start < self.now - self._known[record.metric]:
@@ -136,8 +126,10 @@ class Windows:
         if now <= self.now:
             return
         self.now = now
-        for metric in self._panes:
-            self._drop(metric, 0, self.floor(metric))
+        for metric, starts in self._starts.items():
+            floor = self.floor(metric)
+            for start in [start for start in starts if start < floor]:
+                self._drop(metric, start)
         for metric, by_tenant in self._presence.items():
             for tenant, by_labels in list(by_tenant.items()):
                 for labels, presence in list(by_labels.items()):
@@ -150,43 +142,38 @@ class Windows:
     def forget(self, tenants: Iterable[str]) -> None:
         """Drop everything of tenants that another worker has now."""
         for tenant in tenants:
-            for by_tenant in self._panes.values():
-                for panes in by_tenant.pop(tenant, {}).values():
-                    self.cells -= sum(map(len, panes.values()))
+            for metric, by_tenant in self._panes.items():
+                for labels, panes in by_tenant.pop(tenant, {}).items():
+                    for start, pane in panes.items():
+                        self.cells -= len(pane.sources)
+                        self._starts[metric][start].discard((tenant, labels))
             for presences in self._presence.values():
                 presences.pop(tenant, None)
 
-    def _drop(self, metric: str, start: int, end: int) -> int:
-        """Drop a metric's panes that start in ``[start, end)``; how many cells that were."""
+    def _drop(self, metric: str, start: int) -> int:
+        """Drop a metric's panes of one start; how many cells that were."""
         dropped = 0
         by_tenant = self._panes[metric]
-        for tenant, by_labels in list(by_tenant.items()):
-            for labels, panes in list(by_labels.items()):
-                for at in [at for at in panes if start <= at < end]:
-                    dropped += len(panes.pop(at))
-                if not panes:
-                    del by_labels[labels]
-            if not by_labels:
-                del by_tenant[tenant]
+        for tenant, labels in self._starts[metric].pop(start, ()):
+            by_labels = by_tenant[tenant]
+            dropped += len(by_labels[labels].pop(start).sources)
+            if not by_labels[labels]:
+                del by_labels[labels]
+                if not by_labels:
+                    del by_tenant[tenant]
         self.cells -= dropped
         return dropped
 
     def _make_room(self) -> None:
         """Drop a tenth, the oldest first, so that the next records find room too."""
         future = self.now + _FUTURE if self.now else 1 << 62
-        sizes: dict[int, int] = defaultdict(int)
-        for by_tenant in self._panes.values():
-            for by_labels in by_tenant.values():
-                for panes in by_labels.values():
-                    for start, pane in panes.items():
-                        sizes[start] += len(pane)
-        spare = self._max_cells // 10 + 1
-        for start in sorted(sizes, key=lambda start: (start < future, start)):
-            if spare <= 0:
+        all_starts = {start for starts in self._starts.values() for start in starts}
+        least = self.cells - self._max_cells // 10
+        for start in sorted(all_starts, key=lambda start: (start < future, start)):
+            if self.cells <= least:
                 break
-            spare -= sizes[start]
-            for metric in list(self._panes):
-                self.dropped += self._drop(metric, start, start + 1)
+            for metric in self._starts:
+                self.dropped += self._drop(metric, start)
 
     # ── answering ────────────────────────────────────────────────────────────
 
@@ -205,10 +192,9 @@ class Windows:
         found: dict[Group, Merged] = {}
         for selector in selectors:
             for group, panes in self._fitting(self._panes, selector, group_by, tenant):
-                for at in _starts(panes, start, end):
-                    merged = found.setdefault(group, Merged())
-                    for cell in panes[at].values():
-                        merged.add(cell)
+                inside = _inside(panes, start, end)
+                if inside:
+                    found.setdefault(group, Merged()).panes += inside.values()
         return found
 
     def largest(
@@ -223,10 +209,8 @@ class Windows:
         parts: dict[Group, dict[int, list[float]]] = {}
         for selector in selectors:
             for group, panes in self._fitting(self._panes, selector, group_by, tenant):
-                for at in _starts(panes, start, end):
-                    parts.setdefault(group, {}).setdefault(at, []).extend(
-                        cell.sum for cell in panes[at].values()
-                    )
+                for at, pane in _inside(panes, start, end).items():
+                    parts.setdefault(group, {}).setdefault(at, []).append(pane.sum)
         return {group: max(map(fsum, by_start.values())) for group, by_start in parts.items()}
 
     def last_seen(
@@ -262,10 +246,11 @@ class Windows:
                     yield group, held
 
 
-def _starts(panes: _Panes, start: int, end: int) -> Iterable[int]:
+def _inside(panes: _Panes, start: int, end: int) -> dict[int, Pane]:
+    """Find the panes that start in ``[start, end)``, added up."""
     if len(panes) < (end - start) // PANE_SECONDS:
-        return [at for at in panes if start <= at < end]
-    return [at for at in range(start, end, PANE_SECONDS) if at in panes]
+        return {at: pane.added_up() for at, pane in panes.items() if start <= at < end}
+    return {at: panes[at].added_up() for at in range(start, end, PANE_SECONDS) if at in panes}
 
 
 @lru_cache(100_000)
