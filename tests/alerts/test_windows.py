@@ -204,7 +204,17 @@ def test_presence_knows_every_silence_that_matters(
     if silent >= 10 * least or not after:
         assert said == silent
     else:
-        assert said < 10 * least
+        assert 0 <= said < 10 * least
+
+
+@pytest.mark.parametrize(("apart", "silence"), [(60, 50), (50, 0)])
+def test_a_gap_that_is_just_long_enough_is_a_silence(apart: int, silence: int) -> None:
+    presence = Presence()
+    for start in (T0 + apart, T0):
+        presence.add(start, 60)
+    found = presence.last(T0 + apart)
+    assert found is not None
+    assert apart - (found - T0) - 10 == silence
 
 
 def test_presence_is_bounded_and_dropped() -> None:
