@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from headrace.streams.alerts.grouping import Grouper, Notification
 from headrace.streams.alerts.inhibition import Inhibitor, inhibits_of
+from headrace.streams.alerts.latest import BOUND, Latest
 from headrace.streams.alerts.model import Grouping
 from headrace.streams.alerts.rules import loads
 from headrace.streams.alerts.silences import KEEP, Silence, Silences, silence
@@ -254,6 +255,31 @@ def test_each_receiver_is_told_and_no_id_is_used_twice() -> None:
     told = [one for at in (0.0, 60.0, 120.0) for one in grouper.due(at)]
     assert [one.receiver for one in told] == ["one", "two"] * 3
     assert len({one.id for one in told}) == 6
+
+
+def test_after_a_restart_a_repeat_is_another_notification() -> None:
+    grouper = Grouper(replace(GROUPING, wait=0, repeat=60), Muted())
+    grouper.take(alert("a"), 0.0)
+    (first,) = grouper.due(0.0)
+    after = Grouper(replace(GROUPING, wait=0, repeat=60), Muted())
+    after.load(orjson.loads(orjson.dumps(grouper.as_data())))
+    (repeat,) = after.due(60.0)
+    assert (first.reason, repeat.reason, first.alerts) == ("first", "repeat", repeat.alerts)
+    assert first.id != repeat.id
+    after.take(alert("a"), 61.0)  # told of before the restart
+    assert after.due(119.0) == []
+
+
+def test_of_what_came_last_the_idlest_is_forgotten() -> None:
+    latest = Latest()
+    assert [latest.take("a", seq) for seq in (1, 1, 3, 2, 3, 4)] == [
+        True, False, True, False, False, True,
+    ]  # fmt: skip
+    for number in range(BOUND):
+        latest.take(str(number), 1)
+    assert len(latest.as_data()) == BOUND
+    assert latest.take("a", 1)
+    assert not latest.take("5", 1)
 
 
 def test_the_muted_are_not_told_of_and_come_when_the_silence_ends() -> None:
