@@ -1,8 +1,8 @@
 """Grouping: alerts that belong together are told together, and not more often than they should.
 
-As in Alertmanager: the first notification of a group waits ``wait`` for others to join, the next
-one comes ``interval`` later if something changed, and what still fires is told again after
-``repeat``.
+As in Alertmanager: a notification waits ``wait`` for other alerts to join, comes ``interval`` after
+the one before at the earliest, and what still fires is told again after ``repeat``. Other than
+there, a group that was quiet for an interval does not wait for the next full one.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ class Grouper:
             group = _Group(receiver, labels, due=now + self._grouping.wait)
             group = self._groups.setdefault(group.key, group)
             group.alerts[transition.id] = transition
+            if group.told_at is None or now - group.told_at >= self._grouping.interval:
+                group.due = min(group.due, now + self._grouping.wait)
 
     def next_due(self) -> float | None:
         """When :meth:`due` has something to look at, in seconds since 1970."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from headrace.events.metrics import METRICS
+from headrace.events.metrics import METRICS, PANE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,14 @@ def pane_of(data: dict[str, Any]) -> PaneRecord | None:
     wanted = len(metric.buckets) + 1 if metric.buckets else 0
     if len(buckets) != wanted:
         raise ValueError(f"{metric.name} has {wanted} buckets, not {len(buckets)}")
+    start = int(data["start"])
+    if start % PANE_SECONDS:
+        raise ValueError(f"{start} is no start of a pane")
     return PaneRecord(
         tenant=str(data["tenant"]),
         metric=metric.name,
         labels=tuple(str(data["labels"].get(name, "")) for name in metric.labels),
-        start=int(data["start"]),
+        start=start,
         source=(str(data["log"]), int(data["partition"]), int(data["generation"])),
         offset=int(data["offset"]),
         count=int(data["count"]),
