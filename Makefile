@@ -38,7 +38,7 @@ test-kafka: $(STAMP) ## The behaviour tests on a real Apache Kafka (KAFKA_BOOTST
 	@$(BIN)/python -m tests.stack.kafka_jars
 	$(BIN)/python -m pytest -m "kafka or kafka3"
 
-check: $(STAMP) ## ruff, mypy strict, pyright, import-linter, tests of the docs and with curl and docker-compose
+check: $(STAMP) ## ruff, mypy strict, pyright, import-linter, tests of the docs and with curl, docker-compose and promtool
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
