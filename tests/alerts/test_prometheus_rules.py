@@ -157,6 +157,20 @@ def test_each_shipped_rule_has_the_same_verdict_in_every_pane(case: Case, tmp_pa
 
 
 @pytest.mark.programs
+def test_a_numerator_that_was_never_counted_is_none(tmp_path: Path) -> None:
+    (case,) = (case for case in FIVE if case.rule == "CacheHitRate")
+    panes = [one for one in case.panes() if one.metric != "agent.llm.tokens.cached"]
+    panes = [one for one in panes if one.start < T0 + 600]
+    rules = only(case.rule)
+    prometheus_agrees(
+        tmp_path,
+        without_annotations(write(rules)),
+        series_of(panes, 600),
+        alert_rule_test=verdicts(rules, panes, 600),
+    )
+
+
+@pytest.mark.programs
 @pytest.mark.parametrize("case", FIVE, ids=lambda case: case.rule)
 def test_annotations_say_the_same(case: Case, tmp_path: Path) -> None:
     rules, panes = only(case.rule), case.panes()
