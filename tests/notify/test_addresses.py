@@ -122,6 +122,13 @@ async def test_hosts_written_to_deceive_are_seen_through(host: str) -> None:
     resolver.close()
 
 
+async def test_a_host_that_no_name_service_takes_is_one_without_address() -> None:
+    resolver = SystemResolver()
+    with pytest.raises(OSError, match="not a host's name"):
+        await Guard((), resolver).addresses("a" * 64 + ".example")
+    resolver.close()
+
+
 @pytest.mark.parametrize(
     "addresses",
     [["10.0.0.5"], ["::1", "127.0.0.1"], ["169.254.169.254"], ["::ffff:10.0.0.5"], ["fd00::1"]],

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from headrace.sinks.notify.notifier import Notifier
 from headrace.sinks.notify.receiver import Receiver
 from headrace.sinks.notify.receivers import read_receivers
 from tests.notify.endpoint import endpoint
-from tests.notify.things import notification, transition
+from tests.notify.things import notification, started, transition
 from tests.support import wait_until, wait_until_sync
 
 pytestmark = pytest.mark.programs
@@ -42,41 +44,33 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-class running:  # noqa: N801 - used as a function
-    def __init__(self, program: str, directory: Path) -> None:
-        self._log = (directory / "log").open("w+b")
-        self._process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={directory / 'am.yml'}",
-                f"--storage.path={directory / 'data'}",
-                "--web.listen-address=127.0.0.1:0",
-                "--cluster.listen-address=",
-                "--log.format=json",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=self._log,
-        )
+@contextmanager
+def running(program: str, directory: Path) -> Iterator[str]:
+    log = directory / "log"
+    command = [
+        program,
+        f"--config.file={directory / 'am.yml'}",
+        f"--storage.path={directory / 'data'}",
+        "--web.listen-address=127.0.0.1:0",
+        "--cluster.listen-address=",
+        "--log.format=json",
+    ]
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stderr)
 
-    def __enter__(self) -> str:
-        address = wait_until_sync(self._address, what="alertmanager listens") or ""
-        wait_until_sync(lambda: _ready(address), what="alertmanager is ready")
-        return address
+    def address() -> str | None:
+        text = log.read_text()
+        assert process.poll() is None, text
+        found = re.search(r'"address":"(127\.0\.0\.1:\d+)"', text)
+        return f"http://{found.group(1)}" if found else None
 
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(10)
-        self._log.close()
-
-    def _address(self) -> str | None:
-        assert self._process.poll() is None
-        self._log.seek(0)
-        for line in self._log.read().decode().splitlines():
-            if '"address":"127.0.0.1:' in line:
-                return (
-                    "http://127.0.0.1:" + line.partition('"address":"127.0.0.1:')[2].split('"')[0]
-                )
-        return None
+    try:
+        url = wait_until_sync(address, what="alertmanager listens") or ""
+        wait_until_sync(lambda: _ready(url), what="alertmanager is ready")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def _ready(address: str) -> bool:
@@ -106,33 +100,30 @@ async def test_it_fires_there_and_resolves_there(alertmanager: str) -> None:
     began = time.time() - 30
     firing = transition(starts_at=began, at=began, labels={"gen_ai.system": "x"})
     other = transition(alert="a2", starts_at=began, at=began, rule="Other")
-    log = MemoryDeliveryLog()
-    notifier = Notifier([receiver(alertmanager)], log)
-    await notifier.start()
-    await notifier.notify(told(firing, other))
+    async with started(Notifier([receiver(alertmanager)], MemoryDeliveryLog())) as notifier:
+        await notifier.notify(told(firing, other))
 
-    async def both() -> list[dict[str, Any]]:
-        found = await shown(alertmanager)
-        return found if len(found) == 2 else []
+        async def both() -> list[dict[str, Any]]:
+            found = await shown(alertmanager)
+            return found if len(found) == 2 else []
 
-    found = {alert["labels"]["alertname"]: alert for alert in await wait_until(both)}
-    alert = found["ToolFailureRate"]
-    expected = alert_of(firing)
-    assert alert["labels"] == expected.labels
-    assert alert["annotations"] == expected.annotations
-    assert alert["fingerprint"] == fingerprint(expected.labels)
-    # Longer than resolve_timeout, 5 minutes, after which it would pass for resolved.
-    assert alert["endsAt"] > time.strftime("%Y-%m-%dT", time.gmtime(time.time() + 6 * 86_400))
+        found = {alert["labels"]["alertname"]: alert for alert in await wait_until(both)}
+        alert = found["ToolFailureRate"]
+        expected = alert_of(firing)
+        assert alert["labels"] == expected.labels
+        assert alert["annotations"] == expected.annotations
+        assert alert["fingerprint"] == fingerprint(expected.labels)
+        # Longer than resolve_timeout, 5 minutes, after which it would pass for resolved.
+        assert alert["endsAt"] > time.strftime("%Y-%m-%dT", time.gmtime(time.time() + 6 * 86_400))
 
-    resolved = {**firing, "state": "resolved", "seq": 2, "ends_at": time.time() - 1}
-    await notifier.notify(told(resolved))
+        resolved = {**firing, "state": "resolved", "seq": 2, "ends_at": time.time() - 1}
+        await notifier.notify(told(resolved))
 
-    async def one() -> bool:
-        return [a["labels"]["alertname"] for a in await shown(alertmanager)] == ["Other"]
+        async def one() -> bool:
+            return [a["labels"]["alertname"] for a in await shown(alertmanager)] == ["Other"]
 
-    await wait_until(one)
-    await notifier.close()
-    assert await notifier.parked() == []
+        await wait_until(one)
+        assert await notifier.parked() == []
 
 
 async def test_its_own_webhooks_tell_what_ours_tell(tmp_path: Path) -> None:
@@ -153,14 +144,13 @@ async def test_its_own_webhooks_tell_what_ours_tell(tmp_path: Path) -> None:
                     "allow": ["127.0.0.1"],
                 },
             ]
-            notifier = Notifier(read_receivers(tables, {"S": secret}), MemoryDeliveryLog())
-            await notifier.start()
+            receivers = read_receivers(tables, {"S": secret})
             began = int(time.time()) - 30 + 0.125  # three digits, as both write them
             firing = transition(starts_at=began, at=began)
-            await notifier.notify(told(firing))
-            await notifier.notify(notification(firing, receiver="hook"))
-            await wait_until(lambda: theirs.got and ours.got, what="both have heard")
-            await notifier.close()
+            async with started(Notifier(receivers, MemoryDeliveryLog())) as notifier:
+                await notifier.notify(told(firing))
+                await notifier.notify(notification(firing, receiver="hook"))
+                await wait_until(lambda: theirs.got and ours.got, what="both have heard")
     made, sent = theirs.got[0].json, ours.got[0].json
     assert sent.keys() <= made.keys()
     for key in ("version", "status", "receiver", "commonLabels", "commonAnnotations"):

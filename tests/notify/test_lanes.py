@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from headrace.events.errors import HeadraceError, Retryable
+from headrace.sinks.notify.clock import SystemClock
 from headrace.sinks.notify.delivery_log import DeliveryLog, DeliveryRecord, MemoryDeliveryLog
 from headrace.sinks.notify.notification import Notification
 from headrace.sinks.notify.notifier import Notifier
@@ -150,6 +151,21 @@ async def test_a_group_keeps_its_order_and_others_do_not_wait(rig: Rig) -> None:
     rig.clock.advance(2)
     await rig.status(resolved, "delivered", 1)
     assert sender.ids == [firing, other, firing, resolved]
+
+
+async def test_what_fails_while_the_next_waits_stays_before_it(rig: Rig) -> None:
+    sender = ScriptedSender(FAILED)
+    sender.gate = asyncio.Event()
+    notifier = await rig.begin(ops=sender)
+    firing = await notifier.notify(notification(transition()))
+    resolved = await notifier.notify(notification(transition("resolved", seq=2)))
+    sender.gate.set()
+    await rig.status(firing, "retrying", 1)
+    await rig.idle()
+    assert sender.ids == [firing]
+    rig.clock.advance(2)
+    await rig.status(resolved, "delivered", 1)
+    assert sender.ids == [firing, firing, resolved]
 
 
 async def test_one_that_is_given_up_lets_the_next_of_its_group_go(rig: Rig) -> None:
@@ -369,6 +385,20 @@ async def test_senders_close_when_nothing_was_started() -> None:
     notifier = Notifier(receivers, MemoryDeliveryLog(), sender_of=lambda _: sender)
     await notifier.close()
     assert sender.closed
+
+
+@pytest.mark.parametrize("ticks", range(5))
+async def test_a_wait_loses_no_cancellation(ticks: int) -> None:
+    """One that comes as the event does: a lane that missed it would never end."""
+    event = asyncio.Event()
+    waiting = asyncio.create_task(SystemClock().wait(event, 60))
+    await asyncio.sleep(0)
+    event.set()
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    taken = waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled() == taken
 
 
 def test_outcomes_compare_by_what_they_say() -> None:

@@ -29,7 +29,7 @@ from headrace.sinks.notify.secret import Secret
 from headrace.sinks.notify.senders import SenderFactory
 from headrace.sinks.notify.webhook import WebhookSender, payload
 from tests.notify.endpoint import Endpoint, endpoint
-from tests.notify.things import Names, notification, transition
+from tests.notify.things import Names, notification, started, transition
 from tests.support import wait_until
 
 NEW = "whsec_" + base64.b64encode(b"new" * 10).decode()
@@ -292,18 +292,17 @@ async def test_no_secret_is_told_whatever_happens(
     resolver = Names() if answer == "no name" else None
     log = MemoryDeliveryLog()
     notifier = Notifier(receivers, log, sender_of=SenderFactory(resolver=resolver, timeouts=SHORT))
-    await notifier.start()
-    delivery = await notifier.notify(notification(transition()))
+    async with started(notifier):
+        delivery = await notifier.notify(notification(transition()))
 
-    async def tried() -> Any:
-        record = await log.last(delivery)
-        return record if record is not None and record.tries else None
+        async def tried() -> Any:
+            record = await log.last(delivery)
+            return record if record is not None and record.tries else None
 
-    record = await wait_until(tried)
+        record = await wait_until(tried)
     told = "\n".join([repr(receivers), repr(record), str(record.as_dict()), caplog.text])
     told += repr([vars(one) for one in caplog.records])
     told += "".join(got.body.decode() for got in there.got)
-    await notifier.close()
     for secret in SECRETS:
         assert secret not in told
     assert record.status == {200: "delivered", 301: "parked", 400: "parked"}.get(
@@ -315,10 +314,9 @@ async def test_the_wall_of_the_guard_is_named_in_what_is_parked(there: Endpoint)
     log = MemoryDeliveryLog()
     table = {"name": "ops", "kind": "webhook", "url": there.url(), "secret_env": "S"}
     notifier = Notifier(read_receivers([table], {"S": NEW}), log)
-    await notifier.start()
-    await notifier.notify(notification())
-    (parked,) = await wait_until(notifier.parked)
-    await notifier.close()
+    async with started(notifier):
+        await notifier.notify(notification())
+        (parked,) = await wait_until(notifier.parked)
     assert parked.reason == (
         "not sent: 127.0.0.1 is a loopback address; if that is meant, "
         'let the receiver have allow = ["127.0.0.1"]'

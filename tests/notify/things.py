@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from headrace.sinks.notify.addresses import Address
 from headrace.sinks.notify.message import Message
 from headrace.sinks.notify.notification import Notification
+from headrace.sinks.notify.notifier import Notifier
 from headrace.sinks.notify.outcome import Outcome
 
 NOW = 1_764_000_000.0
@@ -47,6 +49,15 @@ def notification(
     *transitions: dict[str, Any], receiver: str = "ops", group: str = "g"
 ) -> Notification:
     return Notification(receiver, group, {"tenant": "acme"}, transitions or (transition(),))
+
+
+@asynccontextmanager
+async def started(notifier: Notifier) -> AsyncIterator[Notifier]:
+    await notifier.start()
+    try:
+        yield notifier
+    finally:
+        await notifier.close()
 
 
 class ManualClock:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
+import anyio
 import orjson
 
 from headrace.sinks.notify.addresses import Network
@@ -54,8 +55,9 @@ class AppriseSender:
             env={name: os.environ[name] for name in _KEPT + _KEPT_TLS if name in os.environ},
         )
         try:
-            said, _ = await asyncio.wait_for(child.communicate(orjson.dumps(order)), self._seconds)
-        except asyncio.TimeoutError:
+            with anyio.fail_after(self._seconds):
+                said, _ = await child.communicate(orjson.dumps(order))
+        except TimeoutError:
             return Outcome("retry", f"Apprise did not finish within {self._seconds:g} s")
         finally:
             if child.returncode is None:

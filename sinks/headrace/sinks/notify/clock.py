@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Protocol
 
+import anyio
+
 
 class Clock(Protocol):
     """Tells the time and waits."""
@@ -26,7 +28,5 @@ class SystemClock:
         return time.time()
 
     async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
-        try:
-            await asyncio.wait_for(event.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
+        with anyio.move_on_after(seconds):
+            await event.wait()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import logging
 import ssl
@@ -10,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import anyio
 import httpx
 
 from headrace.sinks.notify.addresses import Address
@@ -57,7 +57,6 @@ class Poster:
         # a receiver that closed it would cost the next alert a try.
         self._transport = httpx.AsyncHTTPTransport(
             verify=ssl_context or httpx.create_ssl_context(),
-            trust_env=False,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
         )
 
@@ -68,8 +67,10 @@ class Poster:
         answer only the status line and headers are read.
         """
         try:
-            return await asyncio.wait_for(self._post(url, body, headers), self._timeouts.total)
-        except asyncio.TimeoutError:
+            # Not asyncio.wait_for, which until Python 3.12 swallows a cancellation now and then.
+            with anyio.fail_after(self._timeouts.total):
+                return await self._post(url, body, headers)
+        except TimeoutError:
             return Outcome("retry", f"no answer within {self._timeouts.total:g} s")
 
     async def close(self) -> None:
@@ -79,10 +80,11 @@ class Poster:
     async def _post(self, url: httpx.URL, body: bytes, headers: Mapping[str, str]) -> Outcome:
         host = url.raw_host.decode("ascii")
         try:
-            addresses = await asyncio.wait_for(self._guard.addresses(host), self._timeouts.resolve)
+            with anyio.fail_after(self._timeouts.resolve):
+                addresses = await self._guard.addresses(host)
         except ForbiddenAddressError as error:
             return Outcome("give_up", f"not sent: {error}")
-        except asyncio.TimeoutError:  # before OSError, which it is a kind of in newer Pythons
+        except TimeoutError:
             return Outcome("retry", f"{host} was not resolved within {self._timeouts.resolve:g} s")
         except OSError as error:
             return Outcome("retry", f"{host} has no address: {error.strerror or error}")
