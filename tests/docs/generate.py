@@ -9,6 +9,8 @@ from typing import Final
 import click
 
 from headrace.cli.group import COMMANDS, cli
+from headrace.events.metrics import METRICS as AGENT_METRICS
+from headrace.events.metrics import Metric
 from headrace.events.settings import VARIABLES
 from headrace.streams.worker_metrics_defs import METRICS
 
@@ -55,8 +57,27 @@ def metrics_page() -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
+            "## What agents do",
+            "",
+            "`headrace worker metrics` counts these out of the events, each event once, in the",
+            "pane of its own time. At `/metrics` they are running totals, with the labels `tenant`",
+            "and `partition` (sum over it), gauges left out; on `agent.metrics` they stand by pane,",
+            "see [the contract](contract.md).",
+            "",
+            "| metric | at `/metrics` | kind | unit | labels | meaning |",
+            "|---|---|---|---|---|---|",
+            *(
+                f"| `{one.name}` | {_shown(one)} | {one.kind} | {one.unit} "
+                f"| {', '.join(f'`{label}`' for label in one.labels)} | {_cell(one.help)} |"
+                for one in AGENT_METRICS.values()
+            ),
+            "",
         ]
     )
+
+
+def _shown(metric: Metric) -> str:
+    return "" if metric.kind == "gauge" else f"`{metric.prometheus_name}`"
 
 
 def commands_page() -> str:
