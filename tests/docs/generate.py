@@ -61,7 +61,7 @@ def metrics_page() -> str:
             "",
             "`headrace worker metrics` counts these out of the events, each event once, in the",
             "pane of its own time. At `/metrics` they are running totals, with the labels `tenant`",
-            "and `partition` (sum over it), gauges left out; on `agent.metrics` they stand by pane,",
+            "and `partition` (sum over it), without gauges; on `agent.metrics` they stand by pane,",
             "see [the contract](contract.md).",
             "",
             "| metric | at `/metrics` | kind | unit | labels | meaning |",
