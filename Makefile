@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
-.PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-pipeline \
+.PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics bench-pipeline \
         bench-pipeline-kafka bench-latency clean
 
 help: ## This list
@@ -51,13 +51,16 @@ format: $(STAMP) ## Format and fix
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: bench-hook bench-archive bench-pipeline bench-latency ## Every benchmark on the local stack
+bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
 
 bench-archive: $(BENCH) ## The archive alone, from a full topic
 	$(BIN)/python benchmarks/archive.py
+
+bench-metrics: $(BENCH) ## The metrics alone, from a full topic, on one core
+	$(BIN)/python benchmarks/metrics.py
 
 bench-pipeline: $(BENCH) ## Two million events through the whole local chain
 	$(BIN)/python benchmarks/pipeline.py

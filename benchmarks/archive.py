@@ -146,7 +146,10 @@ def clickhouse(folder: Path) -> Iterator[tuple[ClickHouseSettings, int]]:
 
 
 @contextlib.contextmanager
-def worker(settings: Settings, arguments: list[str]) -> Iterator[tuple[int, int]]:
+def worker(
+    settings: Settings, arguments: list[str], name: str = "archive"
+) -> Iterator[tuple[int, int]]:
+    """Run a worker; its process id and the port of its /metrics."""
     assert settings.kafka is not None
     assert settings.clickhouse is not None
     env = {
@@ -157,7 +160,7 @@ def worker(settings: Settings, arguments: list[str]) -> Iterator[tuple[int, int]
         "HEADRACE_TOPIC_PREFIX": settings.topic_prefix,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "headrace.streams.worker", "archive", *arguments],
+        [sys.executable, "-m", "headrace.streams.worker", name, *arguments],
         env=env,
         stdout=subprocess.PIPE,
     )

@@ -9,7 +9,7 @@ from tests.alerts.support import T0
 
 
 def beat(partition: int, watermark: float, at: float) -> Watermark:
-    return Watermark(partition, "log", T0 + watermark, T0 + at)
+    return Watermark(partition, "log", T0 + watermark, int(1000 * (T0 + at)))
 
 
 def test_the_slowest_partition_is_waited_for() -> None:

@@ -9,11 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.events.metrics import WATERMARK
 from headrace.streams.alerts.matchers import parse_selector
 from headrace.streams.alerts.presence import Presence
 from headrace.streams.alerts.records import PaneRecord, Watermark, decode
 from headrace.streams.alerts.rules import load
 from headrace.streams.alerts.windows import Windows
+from headrace.streams.metrics.pane import PaneKey
+from headrace.streams.metrics.panes_log import record_of
+from headrace.streams.metrics.partition import Told
 from tests.alerts.support import T0, pane
 
 CALLS = (parse_selector("agent.tool.calls"),)
@@ -241,8 +245,8 @@ def test_records_are_read_as_they_are_agreed() -> None:
     assert record == PaneRecord(
         "acme", "agent.tool.failures", ("run_sql",), T0, ("x", 3, 1234), 1260, 2, 2.0
     )
-    said = {"watermark": T0 + 0.5, "at": T0 + 1.5, "partition": 3, "log": "x"}
-    assert decode(orjson.dumps(said)) == Watermark(3, "x", T0 + 0.5, T0 + 1.5)
+    told = Told(PaneKey("", 0, 0), WATERMARK, (), 1, T0 + 0.5, (), 70)
+    assert decode(record_of(told, "x", 3)[1]) == Watermark(3, "x", T0 + 0.5, 70)
     assert decode(None) is None
     assert decode(orjson.dumps({**DATA, "metric": "agent.tomorrow"})) is None
 

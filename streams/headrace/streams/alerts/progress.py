@@ -27,7 +27,7 @@ class Progress:
     def take(self, heartbeat: Watermark, now: float) -> None:
         """Take a heartbeat in, heard at ``now`` (s since 1970); an older one changes nothing."""
         before = self._heard.get(heartbeat.partition)
-        if before is None or heartbeat.at > before[0].at:
+        if before is None or _newer(heartbeat, before[0]):
             self._heard[heartbeat.partition] = (heartbeat, now)
 
     def end(self, now: float) -> int:
@@ -44,3 +44,10 @@ class Progress:
             reached = int(min(*live, now))
             self._end = max(self._end, reached - reached % PANE_SECONDS)
         return self._end
+
+
+def _newer(one: Watermark, other: Watermark) -> bool:
+    """Whether a heartbeat is no older worker's. Without new events the watermark alone goes on."""
+    if one.log != other.log:
+        return True
+    return (one.offset, one.watermark) > (other.offset, other.watermark)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from headrace.events.metrics import METRICS, PANE_SECONDS
+from headrace.events.metrics import METRICS, PANE_SECONDS, WATERMARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Watermark:
     partition: int
     log: str
     watermark: float
-    at: float
-    """When that was so, in processing time."""
+    offset: int
+    """Where the partition was read up to: of one log, the greater one is the newer state."""
 
 
 def decode(value: bytes | None) -> PaneRecord | Watermark | None:
@@ -50,7 +50,7 @@ def decode(value: bytes | None) -> PaneRecord | Watermark | None:
         return None
     try:
         data = orjson.loads(value)
-        return _watermark(data) if "watermark" in data else pane_of(data)
+        return _watermark(data) if data["metric"] == WATERMARK else pane_of(data)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"no record of agent.metrics: {error!r}") from None
 
@@ -85,5 +85,5 @@ def pane_of(data: dict[str, Any]) -> PaneRecord | None:
 
 def _watermark(data: dict[str, Any]) -> Watermark:
     return Watermark(
-        int(data["partition"]), str(data["log"]), float(data["watermark"]), float(data["at"])
+        int(data["partition"]), str(data["log"]), float(data["sum"]), int(data["offset"])
     )
