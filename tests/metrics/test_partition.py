@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.streams.metrics import prices
+from headrace.streams.metrics.observe import OBSERVERS
 from headrace.streams.metrics.partition import Bounds, Partition, Told
 
 from .events import Record, counted, event, merged, records
@@ -161,6 +162,29 @@ def test_late_events_are_counted_where_they_arrive() -> None:
     ],
 )
 def test_hostile_data_is_counted_and_never_an_error(data: dict[str, Any]) -> None:
-    state = read([event(1, kind, data) for kind in ("tool_complete", "turn_end", "llm_retry")][:1])
-    for series in merged(state.tell()):
+    kinds = [*OBSERVERS, "llm_text", "x" * 1000]
+    state = read([event(seq, kind, data) for seq, kind in enumerate(kinds, 1)])
+    sums = merged(state.tell())
+    for series in sums:
         assert all(len(value) <= 120 for value in series[2])
+    counted = [n for (_, metric, _, _), (n, _) in sums.items() if metric == "agent.events"]
+    assert sum(counted) == len(kinds)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"tool":"t","status":"ok","duration_ms":1e400}',
+        b'{"tool":"t","deep":' + b"[" * 100 + b"]" * 100 + b"}",
+        b'{"tool":"t","duration_ms":NaN}',
+        b'{"tool":"\\ud800"}',
+        b'{"tool":"t","duration_ms":123456789012345678901234567890}',
+        b'{"tool":"t","tool":"u"}',
+    ],
+)
+def test_odd_json_stops_nobody(data: bytes) -> None:
+    line = event(1).replace(b'"data": {}', b'"data": ' + data)
+    assert data in line
+    state = read([line, event(2, "made_up")])
+    assert state.offset == 2
+    assert by_labels(state.tell(), "agent.events")["made_up",] == 1

@@ -60,5 +60,8 @@ def _head_or_none(value: bytes | None) -> Head | None:
 
 
 def data_of(value: bytes) -> dict[str, Any]:
-    """Make the ``data`` of an event whose head was read."""
-    return _whole(value).data
+    """Make the ``data`` of an event whose head was read; nothing of what cannot be made (1e400)."""
+    try:
+        return _whole(value).data
+    except _STUMBLED:
+        return {}
