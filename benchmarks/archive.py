@@ -45,8 +45,10 @@ TENANTS = 3
 BATCH_BYTES = 512 * 1024
 
 
-def encoded(count: int) -> Iterator[tuple[bytes, bytes]]:
-    """(key, value) as the hook would write them, 400 bytes or so on average."""
+def encoded(
+    count: int, began: float = 1_764_000_000, rate: float = 1000
+) -> Iterator[tuple[bytes, bytes]]:
+    """(key, value) as the hook would write them, ``rate`` a second from ``began`` on."""
     epochs: dict[str, list[Any]] = {}
     # Parsing the same sample again and again would time the generator.
     for number, (session, event) in enumerate(mix(count)):
@@ -65,14 +67,16 @@ def encoded(count: int) -> Iterator[tuple[bytes, bytes]]:
             "epoch": state[1],
             "seq": state[2],
             "turn": state[3],
-            "ts": 1_764_000_000 + number / 1000,
+            "ts": began + number / rate,
             "type": event.type,
             "data": event.data,
         }
         yield session.encode(), orjson.dumps(envelope)
 
 
-async def fill(address: str, topic: str, partitions: int, count: int) -> int:
+async def fill(
+    address: str, topic: str, partitions: int, events: Iterator[tuple[bytes, bytes]]
+) -> int:
     """Produce the events; return their bytes."""
     producer = AIOKafkaProducer(
         bootstrap_servers=address, acks="all", max_batch_size=BATCH_BYTES, linger_ms=0
@@ -81,7 +85,7 @@ async def fill(address: str, topic: str, partitions: int, count: int) -> int:
     total = 0
     batches = [producer.create_batch() for _ in range(partitions)]
     try:
-        for key, value in encoded(count):
+        for key, value in events:
             total += len(value)
             partition = zlib.crc32(key) % partitions
             if batches[partition].append(key=key, value=value, timestamp=None) is None:
@@ -258,7 +262,7 @@ async def main() -> None:
                 print(f"filling {given.events:,} events", flush=True)
                 begin = time.monotonic()
                 topic = settings.topic("agent.events")
-                size = await fill(address, topic, given.partitions, given.events)
+                size = await fill(address, topic, given.partitions, encoded(given.events))
                 rate = given.events / (time.monotonic() - begin)
                 print(
                     f"filled: {size / given.events:.0f} bytes an event, {rate:,.0f}/s", flush=True

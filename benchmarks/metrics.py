@@ -26,11 +26,14 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from archive import Peaks, fill, worker, yardstick
+from archive import Peaks, encoded, fill, worker, yardstick
 
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.local.kafka import EmbeddedKafka
 from headrace.streams import topic_admin
+
+RATE = 120_000
+"""Events in a second of their own time: as many panes as such a stream would have."""
 
 
 def counted(port: int) -> float:
@@ -48,7 +51,7 @@ def drain(settings: Settings, count: int, broker: int | None) -> dict[str, Any]:
         while (now := counted(port)) < count:
             if now and not started:
                 started, first = time.monotonic(), now
-            time.sleep(0.1)
+            time.sleep(0.5)  # every question costs the worker some milliseconds
         seconds = time.monotonic() - started
         cpu = peaks.stop()
     return {
@@ -83,7 +86,8 @@ async def main() -> None:
             await topic_admin.apply(settings)
             print(f"filling {given.events:,} events", flush=True)
             topic = settings.topic("agent.events")
-            await fill(address, topic, given.partitions, given.events)
+            events = encoded(given.events, time.time(), RATE)
+            await fill(address, topic, given.partitions, events)
             child = broker.child if broker else None
             pid = child.pid if child else None
             result = await asyncio.to_thread(drain, settings, given.events, pid)
