@@ -121,3 +121,9 @@ def test_a_variable_wins_over_the_local_stack(tmp_path: Path) -> None:
     assert (found.metrics_url, found.console_url) == ("m", "c")
     assert settings(tmp_path, KAFKA="a:1").need_kafka().bootstrap_servers == "a:1"
     assert settings(tmp_path, CLICKHOUSE_URL=URL).need_clickhouse().url == URL
+
+
+def test_files_and_the_address_for_people(tmp_path: Path) -> None:
+    found = settings(tmp_path, ALERT_RULES="r.toml", PRICES="p.toml", EXTERNAL_URL="https://h/")
+    assert (found.alert_rules, found.prices) == (Path("r.toml"), Path("p.toml"))
+    assert found.external_url == "https://h/"

@@ -271,4 +271,11 @@ def variables_of(settings: Settings) -> dict[str, str]:
     }
     if settings.replication is not None:
         environ["HEADRACE_REPLICATION"] = str(settings.replication)
+    # Absolute: a part runs in a directory of its own.
+    if settings.alert_rules is not None:
+        environ["HEADRACE_ALERT_RULES"] = str(settings.alert_rules.absolute())
+    if settings.prices is not None:
+        environ["HEADRACE_PRICES"] = str(settings.prices.absolute())
+    if settings.external_url:
+        environ["HEADRACE_EXTERNAL_URL"] = settings.external_url
     return environ

@@ -38,6 +38,9 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_CLICKHOUSE_URL": "http[s]://user:password@host:port/database",
     "HEADRACE_CLICKHOUSE_PASSWORD_FILE": "File that holds the password, in place of the URL's",
     "HEADRACE_CLICKHOUSE_CLUSTER": "Cluster name: DDL runs ON CLUSTER, tables are replicated",
+    "HEADRACE_ALERT_RULES": "TOML file of alert rules and receivers (default: the five shipped)",
+    "HEADRACE_PRICES": "TOML file of model prices (default: the shipped table)",
+    "HEADRACE_EXTERNAL_URL": "Address of this headrace for people, which notifications link to",
     "HEADRACE_TENANT": "Tenant of a producer made by EventProducer.from_env()",
     "HEADRACE_SPOOL_DIR": "Where from_env() producers spool and commands look (default: state dir)",
     "HEADRACE_DURABILITY": "spool (default) or memory",
@@ -131,6 +134,11 @@ class Settings:
     tenant: str | None = None
     spool_dir: Path | None = None
     durability: str = "spool"
+    alert_rules: Path | None = None
+    """None: the rules that are shipped, which tell nobody."""
+    prices: Path | None = None
+    """None: the table that is shipped."""
+    external_url: str = ""
     metrics_url: str | None = None
     """Of a local stack: where Prometheus can scrape it."""
     console_url: str | None = None
@@ -181,7 +189,6 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
     stack = _read_stack(state_dir / "stack.json")
     servers = environ.get("HEADRACE_KAFKA") or stack.get("kafka")
     url = environ.get("HEADRACE_CLICKHOUSE_URL") or stack.get("clickhouse")
-    spool_dir = environ.get("HEADRACE_SPOOL_DIR")
     return Settings(
         state_dir=state_dir,
         kafka=_kafka(environ, servers) if servers else None,
@@ -192,8 +199,11 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
         retention_days=_integer(environ, "HEADRACE_RETENTION_DAYS", 7),
         max_event_bytes=_integer(environ, "HEADRACE_MAX_EVENT_BYTES", 900_000),
         tenant=environ.get("HEADRACE_TENANT"),
-        spool_dir=Path(spool_dir) if spool_dir else None,
+        spool_dir=_path(environ, "HEADRACE_SPOOL_DIR"),
         durability=environ.get("HEADRACE_DURABILITY", "spool"),
+        alert_rules=_path(environ, "HEADRACE_ALERT_RULES"),
+        prices=_path(environ, "HEADRACE_PRICES"),
+        external_url=environ.get("HEADRACE_EXTERNAL_URL", ""),
         metrics_url=stack.get("metrics"),
         console_url=stack.get("console"),
     )
@@ -254,6 +264,11 @@ def _secret(environ: Mapping[str, str], name: str) -> str | None:
         return Path(path).read_text(encoding="utf-8").rstrip("\n")
     except OSError as error:
         raise SettingsError(f"{name}_FILE cannot be read: {error.strerror}") from None
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    text = environ.get(name)
+    return Path(text) if text else None
 
 
 def _integer(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -20,6 +20,9 @@ METRICS: Final = "agent.metrics"
 METRICS_STATE: Final = "agent.metrics.state"
 ALERTS: Final = "agent.alerts"
 ALERTS_LOG: Final = "agent.alerts.log"
+ALERTS_STATE: Final = "agent.alerts.state"
+SILENCES: Final = "agent.alerts.silences"
+DELIVERIES: Final = "agent.alerts.deliveries"
 DEAD_LETTERS: Final = "agent.events.dlq"
 
 
@@ -42,6 +45,7 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
     message = {"max.message.bytes": str(max_event_bytes + 65_536)}
     kept = {"cleanup.policy": "delete", "retention.ms": "-1"}
     limited = {"cleanup.policy": "delete", "retention.ms": str(retention_days * DAY_MS)}
+    compacted = {"cleanup.policy": "compact"}
     latest = {"cleanup.policy": "compact,delete", "retention.ms": str(30 * DAY_MS)}
     return (
         TopicSpec(EVENTS, "every event, keyed by session", partitions, limited | message),
@@ -52,9 +56,12 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
             METRICS_STATE,
             "what the metrics' workers have counted so far",
             partitions,
-            {"cleanup.policy": "compact"} | message,
+            compacted | message,
         ),
-        TopicSpec(ALERTS, "latest state of each alert", 1, {"cleanup.policy": "compact"}),
+        TopicSpec(ALERTS, "latest state of each alert", 1, compacted),
         TopicSpec(ALERTS_LOG, "every transition of an alert", 1, kept),
+        TopicSpec(ALERTS_STATE, "how far alerts were judged and told of", 1, compacted | message),
+        TopicSpec(SILENCES, "silences, by id", 1, compacted),
+        TopicSpec(DELIVERIES, "latest state of each delivery", 1, compacted | message),
         TopicSpec(DEAD_LETTERS, "events that the archive refused", 1, kept | message),
     )

@@ -10,7 +10,7 @@ from headrace.events.settings import Settings
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.streams import archive
 from headrace.streams.archive import Archive, ArchiveOptions
-from headrace.streams.metrics import processor
+from headrace.streams.metrics import prices, processor
 from headrace.streams.metrics.processor import MetricsProcessor
 from headrace.streams.processor import Processor
 from headrace.streams.tuning import Tuning
@@ -31,7 +31,9 @@ def _archive(settings: Settings, metrics: Metrics, options: Options) -> Processo
 
 
 def _metrics(settings: Settings, metrics: Metrics, options: Options) -> Processor:
-    return MetricsProcessor(settings, metrics, tuning=options.tuning)
+    return MetricsProcessor(
+        settings, metrics, tuning=options.tuning, prices=prices.load(settings.prices)
+    )
 
 
 FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {

@@ -39,6 +39,7 @@ class DeliveryRecord:
             "receiver": notification.receiver,
             "group_key": notification.group_key,
             "group_labels": dict(notification.group_labels),
+            "number": notification.number,
             "ids": [list(one) for one in notification.ids],
             "transitions": [dict(one) for one in notification.transitions],
             "status": self.status,
@@ -57,6 +58,7 @@ class DeliveryRecord:
             found["group_key"],
             found["group_labels"],
             tuple(found["transitions"]),
+            found["number"],
         )
         return cls(
             found["id"],

@@ -26,7 +26,8 @@ class Notification:
     """Transitions of one group, for one receiver.
 
     ``group_key`` tells the group from every other (any text), ``group_labels`` are what its alerts
-    have in common by the receiver's grouping. Raises
+    have in common by the receiver's grouping; ``number`` counts the notifications of a group, so
+    that what is told again after a while is another delivery. Raises
     :class:`~headrace.events.errors.Poison` if a transition has no identity.
     """
 
@@ -34,6 +35,7 @@ class Notification:
     group_key: str
     group_labels: Mapping[str, str]
     transitions: tuple[Transition, ...]
+    number: int = 1
     ids: tuple[TransitionId, ...] = field(init=False)
     """The identities of the transitions, sorted, each once."""
 
@@ -42,11 +44,11 @@ class Notification:
 
     @property
     def delivery_id(self) -> str:
-        """The same for the same transitions, whoever computes it and whenever.
+        """The same for the same notification, whoever computes it and whenever.
 
         Receivers get it as ``webhook-id``. It holds no full stop, since that parts what is signed.
         """
-        named = orjson.dumps([self.receiver, self.group_key, self.ids])
+        named = orjson.dumps([self.receiver, self.group_key, self.number, self.ids])
         return f"msg_{hashlib.sha256(named).hexdigest()[:32]}"
 
     def current(self) -> list[Transition]:

@@ -7,7 +7,6 @@ there, a group that was quiet for an interval does not wait for the next full on
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -23,9 +22,8 @@ Reason = Literal["first", "new alerts", "resolved alerts", "all resolved", "repe
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What one receiver is to be told of one group. The same id on every try."""
+    """What one receiver is to be told of one group."""
 
-    id: str
     receiver: str
     group: str
     """Its key, which holds for the group's life."""
@@ -33,6 +31,8 @@ class Notification:
     alerts: tuple[Transition, ...]
     """The latest of each alert, firing and resolved ones, by id."""
     reason: Reason
+    number: int
+    """Which one of its group it is, from 1: with the group and the alerts, its identity."""
     at: float
 
 
@@ -107,18 +107,17 @@ class Grouper:
             return None
         group.number += 1
         alerts = tuple(heard[i] for i in sorted(firing | resolved))
-        said = [key, group.number, [[one.id, one.seq] for one in alerts]]
         muted = group.told_firing - firing - resolved
         group.told_firing = firing | (muted & set(group.alerts))
         group.told_at = now
         self._drop_resolved(group, keep=group.told_firing)
         return Notification(
-            id=hashlib.sha256(orjson.dumps(said)).digest()[:16].hex(),
             receiver=group.receiver,
             group=key,
             group_labels=group.labels,
             alerts=alerts,
             reason=reason,
+            number=group.number,
             at=now,
         )
 
