@@ -23,7 +23,7 @@ from faust.types import TP, StreamT
 
 from headrace.events import topics
 from headrace.events.errors import Retryable
-from headrace.events.settings import KafkaSettings, Settings
+from headrace.events.settings import Settings
 from headrace.events.topics import LOCAL_CLUSTER
 from headrace.producers.kafka_log import incarnation_of
 from headrace.streams.app import BatchSchema, make_app
@@ -33,6 +33,7 @@ from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Bounds, Partition
 from headrace.streams.metrics.prices import Prices, load
 from headrace.streams.metrics.states import FileStates, KafkaStates, States
+from headrace.streams.producer import start_producer
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
@@ -40,8 +41,6 @@ from headrace.streams.worker_metrics import Metrics
 log = logging.getLogger(__name__)
 
 NAME = "metrics"
-REQUEST_TIMEOUT_MS = 30_000
-"""A healthy cluster acknowledges in milliseconds, one that elects a leader in seconds."""
 _TROUBLE = (KafkaError, OSError, Retryable, asyncio.TimeoutError)
 
 
@@ -239,7 +238,7 @@ class _Link:
     @classmethod
     async def make(cls, settings: Settings) -> _Link:
         kafka = settings.need_kafka()
-        producer = await _producer(kafka, settings.max_event_bytes)
+        producer = await start_producer(settings, NAME)
         try:
             incarnation = await incarnation_of(producer, settings.topic(topics.EVENTS))
             panes = PanesLog(producer, settings.topic(topics.METRICS))
@@ -250,16 +249,3 @@ class _Link:
             await producer.stop()
             raise
         return cls(producer, panes, states, incarnation)
-
-
-async def _producer(kafka: KafkaSettings, max_event_bytes: int) -> AIOKafkaProducer:
-    producer = AIOKafkaProducer(
-        **kafka.client_kwargs(),
-        client_id=f"headrace-{NAME}",
-        acks="all",
-        linger_ms=5,
-        max_request_size=max_event_bytes + 131_072,
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-    )
-    await producer.start()
-    return producer

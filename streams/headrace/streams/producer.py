@@ -1,0 +1,33 @@
+"""The Kafka producer of a processor that writes beside what Faust sends."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+
+from headrace.events.settings import Settings
+
+REQUEST_TIMEOUT_MS: Final = 30_000
+"""A healthy cluster acknowledges in milliseconds, one that elects a leader in seconds."""
+
+
+async def start_producer(settings: Settings, name: str) -> AIOKafkaProducer:
+    """Start a producer whose sends are done once every in-sync replica has them.
+
+    Raises KafkaError or OSError where Kafka is away.
+    """
+    producer = AIOKafkaProducer(
+        **settings.need_kafka().client_kwargs(),
+        client_id=f"headrace-{name}",
+        acks="all",
+        linger_ms=5,
+        max_request_size=settings.max_event_bytes + 131_072,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+    )
+    try:
+        await producer.start()
+    except BaseException:
+        await producer.stop()
+        raise
+    return producer
