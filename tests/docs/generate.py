@@ -10,7 +10,7 @@ import click
 
 from headrace.cli.group import COMMANDS, cli
 from headrace.events.metrics import METRICS as AGENT_METRICS
-from headrace.events.metrics import Metric
+from headrace.events.metrics import WATERMARK, Metric
 from headrace.events.settings import VARIABLES
 from headrace.streams.worker_metrics_defs import METRICS
 
@@ -77,7 +77,7 @@ def metrics_page() -> str:
 
 
 def _shown(metric: Metric) -> str:
-    return "" if metric.kind == "gauge" else f"`{metric.prometheus_name}`"
+    return "" if metric.name == WATERMARK else f"`{metric.prometheus_name}`"
 
 
 def commands_page() -> str:

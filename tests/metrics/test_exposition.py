@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from headrace.events.metrics import METRICS
 from headrace.streams.metrics import prices
-from headrace.streams.metrics.exposition import TotalsCollector
+from headrace.streams.metrics.exposition import PartitionsCollector, Shown
 from headrace.streams.metrics.partition import Partition
 
 from .events import event, records
@@ -25,10 +25,12 @@ EVENTS = [
 @pytest.fixture
 def registry() -> CollectorRegistry:
     state = Partition(prices.load())
-    state.take(records(EVENTS))
+    state.take(records([*EVENTS, EVENTS[0], b"{}", event(9, "llm_retry")]))
     state.tell()
     made = CollectorRegistry()
-    made.register(TotalsCollector(lambda: {3: state.totals.as_data()}))
+    made.register(
+        PartitionsCollector(lambda: {3: Shown.of(state, 1_764_000_012.0, 1_764_000_011.0)})
+    )
     return made
 
 
@@ -49,6 +51,25 @@ def test_prometheus_reads_the_totals(registry: CollectorRegistry) -> None:
     assert value("agent_tool_duration_ms_bucket", tool="sed", le="60000.0") == 0
     assert value("agent_tool_duration_ms_bucket", tool="sed", le="+Inf") == 1
     assert value("agent_tool_duration_ms_sum", tool="sed") == 9e9
+
+
+def test_prometheus_reads_the_gauges_of_the_last_whole_pane(registry: CollectorRegistry) -> None:
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, {"partition": "3", **labels})
+
+    assert value("agent_session_active", tenant="acme") == 1
+    assert value("headrace_metrics_duplicates_total") == 1
+    assert value("headrace_metrics_skipped_total") == 1
+    assert value("headrace_metrics_missing_events") == 3
+    assert value("headrace_metrics_watermark_seconds") == 1_764_000_011
+    assert value("agent_llm_retries_total", tenant="acme", model="gpt-5") == 1
+
+
+def test_a_gauge_is_of_no_other_pane() -> None:
+    state = Partition(prices.load())
+    state.take(records(EVENTS))
+    assert Shown.of(state, 1_764_000_009.0).gauges == []
+    assert Shown.of(state, 1_764_000_020.0).gauges == []
 
 
 def test_openmetrics_is_well_formed(registry: CollectorRegistry) -> None:

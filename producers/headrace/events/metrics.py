@@ -95,6 +95,7 @@ _ALL: Final = (
         ("model",),
         "Requests to a model: calls that ended and requests that were tried again",
     ),
+    Metric("agent.llm.retries", "counter", "{retry}", ("model",), "Requests that were tried again"),
     Metric("agent.llm.cost", "counter", "USD", ("model",), "Cost by the price table"),
     Metric(
         "agent.confirm.requests",

@@ -1,4 +1,4 @@
-"""The running totals as Prometheus' counters and histograms.
+"""What partitions have counted, for Prometheus: totals as counters and histograms, and gauges.
 
 Each series has the label ``partition`` beside its own: when a partition moves to another worker,
 the series ends here and goes on there where it stood, and no sum of two ever falls.
@@ -8,34 +8,106 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from headrace.events.metrics import METRICS, Metric
+from headrace.events.metrics import METRICS, PANE_SECONDS, Metric
+from headrace.streams import worker_metrics_defs as defs
+from headrace.streams.metrics.partition import Partition
+from headrace.streams.metrics.totals import Labels
 
 Row = tuple[str, list[Any]]
 """``(partition, [tenant, metric, labels, count, sum, buckets])``"""
 
 
-class TotalsCollector(Collector):
-    """Reads the totals whenever it is asked. Register it with a ``CollectorRegistry``."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One partition as it was last saved: whatever crashes, no counter falls."""
 
-    def __init__(self, totals: Callable[[], dict[int, list[Any]]]) -> None:
-        self._totals = totals
+    totals: list[Any]
+    """As :meth:`Totals.as_data` gives them."""
+    gauges: list[tuple[str, str, Labels, float]]
+    """Tenant, metric, labels and value, of the last whole pane."""
+    duplicates: int
+    skipped: int
+    forgotten: int
+    missing: int
+    watermark: float | None = None
+
+    @classmethod
+    def of(cls, state: Partition, now: float, watermark: float | None = None) -> Shown:
+        """Copy what is shown out of a state, at ``now`` (s since 1970)."""
+        last_whole = int(now) // PANE_SECONDS * PANE_SECONDS - PANE_SECONDS
+        return cls(
+            totals=state.totals.as_data(),
+            gauges=state.gauges(last_whole),
+            duplicates=state.duplicates,
+            skipped=state.skipped,
+            forgotten=state.forgotten,
+            missing=state.missing,
+            watermark=watermark,
+        )
+
+
+class PartitionsCollector(Collector):
+    """Reads what is shown whenever it is asked. Register it with a ``CollectorRegistry``."""
+
+    def __init__(self, shown: Callable[[], dict[int, Shown]]) -> None:
+        self._shown = shown
 
     def collect(self) -> Iterator[Family]:
+        shown = sorted(self._shown().items())
         rows: dict[str, list[Row]] = {}
-        for partition, series in sorted(self._totals().items()):
-            for one in series:
-                rows.setdefault(one[1], []).append((str(partition), one))
+        for partition, one in shown:
+            for series in one.totals:
+                rows.setdefault(series[1], []).append((str(partition), series))
         for name, metric in METRICS.items():
-            # A gauge's total says nothing.
-            if name in rows and metric.kind != "gauge":
+            if metric.kind == "gauge":
+                yield from _gauge(metric, shown)
+            elif name in rows:
                 yield _family(metric, rows[name])
+        yield from _health(shown)
+
+
+def _gauge(metric: Metric, shown: list[tuple[int, Shown]]) -> Iterator[Family]:
+    names = ["tenant", "partition", *map(label_name, metric.labels)]
+    family = GaugeMetricFamily(
+        metric.prometheus_name, f"{metric.help} ({metric.name})", labels=names
+    )
+    for partition, one in shown:
+        for tenant, name, labels, value in one.gauges:
+            if name == metric.name:
+                family.add_metric([tenant, str(partition), *labels], value)
+    if family.samples:
+        yield family
+
+
+def _health(shown: list[tuple[int, Shown]]) -> Iterator[Family]:
+    for definition, value in (
+        (defs.DUPLICATES, lambda one: one.duplicates),
+        (defs.SKIPPED, lambda one: one.skipped),
+        (defs.FORGOTTEN, lambda one: one.forgotten),
+        (defs.MISSING, lambda one: one.missing),
+        (defs.WATERMARK, lambda one: one.watermark),
+    ):
+        family: CounterMetricFamily | GaugeMetricFamily
+        if definition.kind == "counter":
+            family = CounterMetricFamily(definition.name, definition.help, labels=definition.labels)
+        else:
+            family = GaugeMetricFamily(definition.name, definition.help, labels=definition.labels)
+        for partition, one in shown:
+            if (found := value(one)) is not None:
+                family.add_metric([str(partition)], found)
+        yield family
 
 
 def _family(metric: Metric, rows: list[Row]) -> Family:

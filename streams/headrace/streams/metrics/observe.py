@@ -106,6 +106,7 @@ def _tokens(data: Data, model: str, prices: Prices) -> Iterator[Observation]:
 
 def _retry(data: Data, _took: float | None, call: Call, _p: Prices) -> Iterator[Observation]:
     reason = label(data.get("reason")) or "unknown"
+    yield "agent.llm.retries", (call.model,), 1.0
     yield "agent.llm.requests", (call.model,), 1.0
     yield "agent.llm.errors", (call.model, reason, class_of(reason)), 1.0
 

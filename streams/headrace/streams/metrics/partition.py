@@ -12,13 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from headrace.events.metrics import PANE_SECONDS
+from headrace.events.metrics import METRICS, PANE_SECONDS
 from headrace.streams.metrics.heads import Head, data_of, heads_of
 from headrace.streams.metrics.observe import CHUNK_OBSERVER, OBSERVERS, Call, label
 from headrace.streams.metrics.pane import Cell, Pane, PaneKey
 from headrace.streams.metrics.prices import Prices
 from headrace.streams.metrics.seen import Seen
 from headrace.streams.metrics.totals import Labels, Totals
+
+_GAUGES: Final = {name for name, metric in METRICS.items() if metric.kind == "gauge"}
 
 ON_TIME: Final = 10.0
 """Seconds after a pane's end within which its events are expected; later ones are counted late."""
@@ -212,6 +214,21 @@ class Partition:
             for pane in self._panes.values()
             for (metric, labels), cell in pane.cells.items()
         ]
+
+    def gauges(self, start: int) -> list[tuple[str, str, Labels, float]]:
+        """Give tenant, metric, labels and value of each gauge of the panes that start then (s)."""
+        return [
+            (pane.key.tenant, metric, labels, cell.sum)
+            for pane in self._panes.values()
+            if pane.key.start == start
+            for (metric, labels), cell in pane.cells.items()
+            if metric in _GAUGES
+        ]
+
+    @property
+    def missing(self) -> int:
+        """How many events have not come although later ones of their epochs have."""
+        return sum(epoch.seen.missing for epoch in self._epochs.values() if epoch.seen.spans)
 
     # ── saving ───────────────────────────────────────────────────────────────
 

@@ -28,7 +28,7 @@ from headrace.events.topics import LOCAL_CLUSTER
 from headrace.producers.kafka_log import incarnation_of
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.backoff import Backoff
-from headrace.streams.metrics.exposition import TotalsCollector
+from headrace.streams.metrics.exposition import PartitionsCollector, Shown
 from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Bounds, Partition
 from headrace.streams.metrics.prices import Prices, load
@@ -79,14 +79,13 @@ class MetricsProcessor:
         self.waiting_for_sink = False
         self._topic = settings.topic(topics.EVENTS)
         self._partitions: dict[int, Partition] = {}
-        self._exposed: dict[int, list[Any]] = {}
-        """The totals by partition as they were last saved: whatever crashes, they never fall."""
+        self._shown: dict[int, Shown] = {}
         self._arrived: dict[int, float] = {}
         """When the last record of a partition was written, in seconds since 1970."""
         self._link: _Link | None = None
         self._told = asyncio.Event()
         self._save_at = 0.0
-        metrics.register(TotalsCollector(lambda: dict(self._exposed)))
+        metrics.register(PartitionsCollector(lambda: dict(self._shown)))
         cast("Any", self.app.transport).starts = self._starts
         source = self.app.topic(self._topic, schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}", concurrency=1)(self._collect)
@@ -111,7 +110,7 @@ class MetricsProcessor:
         mine = {tp.partition for tp in assigned if tp.topic == self._topic}
         for gone in self._partitions.keys() - mine:
             del self._partitions[gone]
-            self._exposed.pop(gone, None)
+            self._shown.pop(gone, None)
             self._arrived.pop(gone, None)
         link = await self._linked()
         for partition in sorted(mine - self._partitions.keys()):
@@ -128,7 +127,7 @@ class MetricsProcessor:
         await link.panes.write(state.tell_all(), data["log"], partition)
         if data["log"] != link.incarnation:
             state.begin_again()
-        self._exposed[partition] = state.totals.as_data()
+        self._shown[partition] = Shown.of(state, self._clock())
         return state
 
     async def _linked(self) -> _Link:
@@ -194,7 +193,7 @@ class MetricsProcessor:
         told = state.tell()
         try:
             saved = _encoded(state, link) if save or link.forgets else None
-            totals = state.totals.as_data()
+            shown = Shown.of(state, self._clock(), watermark) if saved else None
             if saved and link.forgets:
                 # What was told must never be ahead of what is saved, or it would be counted again.
                 await link.states.save(partition, saved)
@@ -206,8 +205,8 @@ class MetricsProcessor:
         except BaseException:
             state.tell_again(told)
             raise
-        if saved:
-            self._exposed[partition] = totals
+        if shown is not None:
+            self._shown[partition] = shown
 
     def _watermark(self, partition: int, state: Partition) -> float | None:
         """Up to which event time a partition is read: now, where nothing is left to read."""
