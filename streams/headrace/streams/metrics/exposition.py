@@ -92,12 +92,12 @@ def _gauge(metric: Metric, shown: list[tuple[int, Shown]]) -> Iterator[Family]:
 
 
 def _health(shown: list[tuple[int, Shown]]) -> Iterator[Family]:
-    for definition, value in (
-        (defs.DUPLICATES, lambda one: one.duplicates),
-        (defs.SKIPPED, lambda one: one.skipped),
-        (defs.FORGOTTEN, lambda one: one.forgotten),
-        (defs.MISSING, lambda one: one.missing),
-        (defs.WATERMARK, lambda one: one.watermark),
+    for definition, name in (
+        (defs.DUPLICATES, "duplicates"),
+        (defs.SKIPPED, "skipped"),
+        (defs.FORGOTTEN, "forgotten"),
+        (defs.MISSING, "missing"),
+        (defs.WATERMARK, "watermark"),
     ):
         family: CounterMetricFamily | GaugeMetricFamily
         if definition.kind == "counter":
@@ -105,7 +105,7 @@ def _health(shown: list[tuple[int, Shown]]) -> Iterator[Family]:
         else:
             family = GaugeMetricFamily(definition.name, definition.help, labels=definition.labels)
         for partition, one in shown:
-            if (found := value(one)) is not None:
+            if (found := getattr(one, name)) is not None:
                 family.add_metric([str(partition)], found)
         yield family
 
