@@ -12,8 +12,9 @@ from typing import Final
 from headrace.events.metrics import PANE_SECONDS
 from headrace.streams.alerts.records import Watermark
 
-PATIENCE: Final = 2.0
-"""Seconds without a heartbeat after which a partition is not waited for: two were missed."""
+PATIENCE: Final = PANE_SECONDS + 2.0
+"""Seconds without a heartbeat after which a partition is not waited for: one comes each pane, right
+at its end."""
 
 
 class Progress:

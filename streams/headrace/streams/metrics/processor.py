@@ -1,6 +1,7 @@
 """The processor ``metrics``: events in, panes out.
 
     fetches of each partition -> its state -> every second: panes to agent.metrics
+                                          -> behind each pane's end: a watermark
                                           -> now and then: the state itself, to go on from
 
 Offsets are committed for the eyes of people and of the watchdog alone. Where a worker begins is
@@ -23,6 +24,7 @@ from faust.types import TP, StreamT
 
 from headrace.events import topics
 from headrace.events.errors import Retryable
+from headrace.events.metrics import PANE_SECONDS
 from headrace.events.settings import Settings
 from headrace.events.topics import LOCAL_CLUSTER
 from headrace.producers.kafka_log import incarnation_of
@@ -41,6 +43,8 @@ from headrace.streams.worker_metrics import Metrics
 log = logging.getLogger(__name__)
 
 NAME = "metrics"
+PANE_END_SLACK = 0.05
+"""Seconds behind a pane's end for what was on its way."""
 _TROUBLE = (KafkaError, OSError, Retryable, asyncio.TimeoutError)
 
 
@@ -82,6 +86,8 @@ class MetricsProcessor:
         self._shown: dict[int, Shown] = {}
         self._arrived: dict[int, float] = {}
         """When the last record of a partition was written, in seconds since 1970."""
+        self._watermarks: dict[int, tuple[float, float]] = {}
+        """What was last told of each partition, and when."""
         self._link: _Link | None = None
         self._told = asyncio.Event()
         self._save_at = 0.0
@@ -112,6 +118,7 @@ class MetricsProcessor:
             del self._partitions[gone]
             self._shown.pop(gone, None)
             self._arrived.pop(gone, None)
+            self._watermarks.pop(gone, None)
         link = await self._linked()
         for partition in sorted(mine - self._partitions.keys()):
             self._partitions[partition] = await self._load(link, partition)
@@ -165,7 +172,7 @@ class MetricsProcessor:
         backoff = Backoff()
         while not self.app.should_stop:
             try:
-                await asyncio.sleep(self._options.tell_seconds)
+                await asyncio.sleep(self._pause())
                 now = asyncio.get_running_loop().time()
                 save = now >= self._save_at
                 await self._tell(save=save)
@@ -181,6 +188,11 @@ class MetricsProcessor:
                 backoff.reset()
             finally:
                 self._told.set()
+
+    def _pause(self) -> float:
+        """Tell right behind the end of a pane: it is what alerts wait for."""
+        left = PANE_SECONDS - self._clock() % PANE_SECONDS
+        return min(self._options.tell_seconds, left + PANE_END_SLACK)
 
     async def _tell(self, *, save: bool) -> None:
         if self._link is None:
@@ -198,8 +210,9 @@ class MetricsProcessor:
                 # What was told must never be ahead of what is saved, or it would be counted again.
                 await link.states.save(partition, saved)
             await link.panes.write(told, link.incarnation, partition)
-            if watermark is not None:
+            if watermark is not None and self._is_news(partition, watermark):
                 await link.panes.write_watermark(watermark, link.incarnation, partition, offset)
+                self._watermarks[partition] = (watermark, self._clock())
             if saved and not link.forgets:
                 await link.states.save(partition, saved)
         except BaseException:
@@ -207,6 +220,12 @@ class MetricsProcessor:
             raise
         if shown is not None:
             self._shown[partition] = shown
+
+    def _is_news(self, partition: int, watermark: float) -> bool:
+        """Whether another pane is whole; that it still counts is told once a pane as well."""
+        before, told_at = self._watermarks.get(partition, (0.0, 0.0))
+        another = watermark // PANE_SECONDS > before // PANE_SECONDS
+        return another or self._clock() - told_at >= PANE_SECONDS
 
     def _watermark(self, partition: int, state: Partition) -> float | None:
         """Up to which event time a partition is read: now, where nothing is left to read."""
