@@ -13,10 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, final
 
+from headrace.events import topics
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.local.background import BackgroundLoop
 from headrace.local.endpoint import Endpoint, Page
+from headrace.local.kept_topics import KeptTopics
 from headrace.local.metrics import lag, merge
 from headrace.local.minder import Minder, Patience
 from headrace.local.parts import ClickHousePart, KafkaPart, ShipperPart, WorkerPart
@@ -27,6 +29,9 @@ from headrace.streams import topic_admin
 
 WORKERS: Final = ("archive",)
 """The stream processors of the stack."""
+
+KEPT: Final = (topics.ALERTS, topics.ALERTS_STATE, topics.SILENCES, topics.DELIVERIES)
+"""Topics that outlive the embedded Kafka: few records, and nothing sends them again."""
 
 
 @final
@@ -58,6 +63,7 @@ class LocalStack:
         self._supervisor: Supervisor | None = None
         self._endpoint: Endpoint | None = None
         self._loop: BackgroundLoop | None = None
+        self._kept = KeptTopics(self._dir.kept_topics, [self._base.topic(name) for name in KEPT])
         self.settings = self._base
         """What readers need: Kafka, and ClickHouse as the reader."""
         self.writer = self._base
@@ -79,6 +85,7 @@ class LocalStack:
             await self._endpoint.stop()
         if self._supervisor is not None:
             await self._supervisor.stop()
+        await self._kept.stop()
         self._dir.release()
 
     def status(self) -> dict[str, Any]:
@@ -191,6 +198,7 @@ class LocalStack:
 
     async def _apply_topics(self) -> None:
         await topic_admin.apply(self.writer)
+        await self._kept.begin(self.writer.need_kafka())
 
     async def _apply_schema(self) -> None:
         await asyncio.to_thread(schema.apply, self.writer.need_clickhouse())
