@@ -13,6 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from headrace.console.page import render
 from headrace.local import guard
@@ -229,12 +232,26 @@ headrace_worker_lag_records{partition="1"} 6.0
 
 
 def test_the_workers_metrics_are_merged_family_by_family() -> None:
-    merged = merge({"archive": TEXT, "metrics": TEXT, "broken": "}{"}, [PART])
+    registry = merge({"archive": TEXT, "metrics": TEXT, "broken": "}{"}, [PART], spool_bytes=9)
+    merged = generate_latest(registry).decode()
     assert merged.count("# TYPE headrace_worker_lag_records gauge") == 1
     assert 'headrace_worker_lag_records{part="archive",partition="0"} 5.0' in merged
     assert 'headrace_worker_lag_records{part="metrics",partition="1"} 6.0' in merged
     assert 'headrace_part_restarts_total{part="archive"} 2.0' in merged
     assert 'headrace_part_metrics_readable{part="broken"} 0.0' in merged
+    assert "headrace_spool_bytes 9.0" in merged
+
+
+def test_merged_counters_and_histograms_are_well_formed_openmetrics() -> None:
+    own = CollectorRegistry()
+    Counter("calls", "Calls", ["tool"], registry=own).labels("a").inc(2)
+    Histogram("took", "Took", buckets=(1.0,), registry=own).observe(0.5)
+    merged = merge({"metrics": generate_latest(own).decode()}, [PART], spool_bytes=0)
+    text = openmetrics.generate_latest(merged).decode()  # type: ignore[no-untyped-call]
+    families = list(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+    values = {one.name: one.value for family in families for one in family.samples}
+    assert values.keys() >= {"calls_total", "took_count", "took_bucket", "headrace_spool_bytes"}
+    assert (values["calls_total"], values["took_count"]) == (2, 1)
 
 
 def test_an_unknown_lag_is_not_zero() -> None:

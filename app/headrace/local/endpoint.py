@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from headrace.local.ports import free_port
 
@@ -33,7 +35,7 @@ class Endpoint:
         self,
         *,
         status: Callable[[], Awaitable[Mapping[str, Any]]],
-        metrics: Callable[[], Awaitable[str]],
+        metrics: Callable[[], Awaitable[CollectorRegistry]],
         page: Page | None,
     ) -> None:
         self._status = status
@@ -82,11 +84,10 @@ class Endpoint:
         body = orjson.dumps(await self._status(), option=orjson.OPT_INDENT_2)
         return web.Response(body=body, content_type="application/json")
 
-    async def _get_metrics(self, _request: web.Request) -> web.Response:
-        text = await self._metrics()
-        return web.Response(
-            body=text.encode(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        )
+    async def _get_metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        body = encode(await self._metrics())
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _get_page(self, _request: web.Request) -> web.Response:
         assert self._page is not None  # noqa: S101 - the route exists only then

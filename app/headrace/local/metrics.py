@@ -1,19 +1,22 @@
-"""One Prometheus text out of the parts' own, and what the supervisor knows."""
+"""The metrics of all parts in one, and what the supervisor knows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from headrace.streams.worker_metrics_defs import LAG
 
 
-def merge(texts: Mapping[str, str], parts: Iterable[Mapping[str, Any]]) -> str:
+def merge(
+    texts: Mapping[str, str], parts: Iterable[Mapping[str, Any]], spool_bytes: int
+) -> CollectorRegistry:
     """Merge the workers' texts: each sample gets the label ``part``, each family stands once.
 
     A part whose text cannot be parsed is left out; ``headrace_part_metrics_readable`` says so.
@@ -29,7 +32,13 @@ def merge(texts: Mapping[str, str], parts: Iterable[Mapping[str, Any]]) -> str:
         readable.add_metric([part], 1.0 if found else 0.0)
         for family in found:
             _add(families, part, family)
-    return _text([*families.values(), readable, *_own(parts)])
+    spool = GaugeMetricFamily(
+        "headrace_spool_bytes", "Bytes in the stack's own spool that Kafka has not acknowledged"
+    )
+    spool.add_metric([], spool_bytes)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Given([*families.values(), readable, spool, *_own(parts)]))
+    return registry
 
 
 def lag(texts: Mapping[str, str]) -> dict[str, int]:
@@ -52,9 +61,11 @@ def lag(texts: Mapping[str, str]) -> dict[str, int]:
 
 def _families(text: str) -> list[Metric]:
     try:
-        return list(text_string_to_metric_families(text))
+        found = list(text_string_to_metric_families(text))
     except ValueError:
         return []
+    # When a counter was made is its own family in this format alone, and clashes in the other.
+    return [family for family in found if not family.name.endswith("_created")]
 
 
 def _add(families: dict[str, Metric], part: str, family: Metric) -> None:
@@ -81,15 +92,11 @@ def _own(parts: Iterable[Mapping[str, Any]]) -> list[Metric]:
     return [up, well, restarts]
 
 
-class _Given:
+class _Given(Collector):
+    """Families that were made already."""
+
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
 
     def collect(self) -> Iterable[Metric]:
         return self._families
-
-
-def _text(families: list[Metric]) -> str:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Given(families))
-    return generate_latest(registry).decode()

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, final
 
+from prometheus_client import CollectorRegistry
+
 from headrace.events import topics
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
@@ -24,6 +26,7 @@ from headrace.local.minder import Minder, Patience
 from headrace.local.parts import ClickHousePart, KafkaPart, ShipperPart, WorkerPart
 from headrace.local.state_dir import StateDir, write_private
 from headrace.local.supervisor import Supervisor
+from headrace.producers.lanes import undelivered_bytes
 from headrace.sinks import schema
 from headrace.streams import topic_admin
 
@@ -206,8 +209,10 @@ class LocalStack:
     async def _status_now(self) -> dict[str, Any]:
         return self.status() | {"lag": lag(await self._worker_metrics())}
 
-    async def _metrics_now(self) -> str:
-        return merge(await self._worker_metrics(), self.status()["parts"])
+    async def _metrics_now(self) -> CollectorRegistry:
+        texts = await self._worker_metrics()
+        waiting = await asyncio.to_thread(undelivered_bytes, self.writer.spool)
+        return merge(texts, self.status()["parts"], waiting)
 
     async def _worker_metrics(self) -> dict[str, str]:
         parts = self._running().worker_parts

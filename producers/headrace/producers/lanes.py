@@ -112,3 +112,19 @@ def _or_false(question: Callable[[], bool]) -> bool:
         return question()
     except OSError:
         return False
+
+
+def undelivered_bytes(spool_dir: Path) -> int:
+    """Count the bytes of a spool directory that Kafka has not acknowledged."""
+    total = 0
+    for lane in Lane.all(spool_dir):
+        checkpoint = lane.checkpoint()
+        for number in lane.segments():
+            if number < checkpoint.segment:
+                continue
+            try:
+                size = lane.segment_path(number).stat().st_size
+            except OSError:
+                continue
+            total += size - (checkpoint.offset if number == checkpoint.segment else 0)
+    return total

@@ -13,11 +13,11 @@ from headrace.cli import kafka
 from headrace.cli.archive import connect
 from headrace.cli.health.watchdog import WatchdogState, watchdogs
 from headrace.cli.kafka import Lag
-from headrace.cli.verify.places import undelivered_bytes
 from headrace.events import topics
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import Settings
 from headrace.producers.condition import Condition, all_living
+from headrace.producers.lanes import undelivered_bytes
 
 PROCESSORS: Final = {"archive": topics.EVENTS}
 """The consumer groups, and the topic that each reads."""
