@@ -88,7 +88,6 @@ class LocalStack:
             await self._endpoint.stop()
         if self._supervisor is not None:
             await self._supervisor.stop()
-        await self._kept.stop()
         self._dir.release()
 
     def status(self) -> dict[str, Any]:
@@ -172,6 +171,7 @@ class LocalStack:
             ],
             apply_topics=self._apply_topics,
             apply_schema=self._apply_schema,
+            before_kafka_stops=self._kept.stop,
             say=self._say,
             patience=self._patience,
         )

@@ -34,6 +34,7 @@ class Supervisor:
         *,
         apply_topics: Callable[[], Awaitable[None]],
         apply_schema: Callable[[], Awaitable[None]],
+        before_kafka_stops: Callable[[], Awaitable[None]],
         say: Callable[[str], None],
         patience: Patience,
     ) -> None:
@@ -43,6 +44,7 @@ class Supervisor:
         self._tell = say
         self._said: deque[dict[str, Any]] = deque(maxlen=50)
         self._patience = patience
+        self._before_kafka_stops = before_kafka_stops
         self._kafka = Minder(
             kafka,
             say=self.say,
@@ -84,6 +86,7 @@ class Supervisor:
         worker, server = self._patience.worker_stops_within, self._patience.server_stops_within
         await _all(*(minder.stop(worker) for minder in self._workers))
         await self._clickhouse.stop(server)
+        await self._before_kafka_stops()
         await self._kafka.stop(server)
         self.state = STOPPED
         self._log.close()
