@@ -188,3 +188,17 @@ def test_odd_json_stops_nobody(data: bytes) -> None:
     state = read([line, event(2, "made_up")])
     assert state.offset == 2
     assert by_labels(state.tell(), "agent.events")["made_up",] == 1
+
+
+def test_an_error_without_a_name_has_the_one_that_the_conventions_give_it() -> None:
+    state = read(
+        [
+            event(1, "llm_call_completed", {"status": "error", "duration_ms": 5}),
+            event(2, "llm_call_completed", {"status": "ok", "duration_ms": 5}),
+            event(3, "tool_complete", {"tool": "sed", "duration_ms": 5}),
+        ]
+    )
+    told = state.tell()
+    assert set(by_labels(told, "gen_ai.client.operation.duration")) == {("", "_OTHER"), ("", "")}
+    assert set(by_labels(told, "gen_ai.execute_tool.duration")) == {("sed", "_OTHER")}
+    assert set(by_labels(told, "agent.llm.errors")) == {("", "unknown", "other")}

@@ -1,8 +1,12 @@
 """The metrics that are computed from events: names, kinds, labels, and what each means.
 
 The seed's metrics keep their names. The OpenTelemetry ones are those of the GenAI semantic
-conventions (v1.37, ``gen-ai-metrics.md``), with the buckets that they advise. Every series also has
-the tenant, which is no label here: it is a column of its own.
+conventions (``docs/gen-ai/gen-ai-metrics.md`` of open-telemetry/semantic-conventions-genai, where
+they went after v1.41 of the general ones; still in development), with the buckets that they advise.
+Two attributes that the conventions require of a client are no labels: ``gen_ai.operation.name``,
+which would always be ``chat``, and ``gen_ai.provider.name``, which the events do not tell.
+
+Every series also has the tenant, which is no label here: it is a column of its own.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ Observation = tuple[str, tuple[str, ...], float]
 """``(metric, values of its labels, value)``: an increment, or what a histogram takes in."""
 
 LABEL_LENGTH: Final = 120
+OTEL_OTHER: Final = "_OTHER"
+"""The ``error.type`` of OpenTelemetry's conventions for an error that has no name."""
 LARGEST: Final = 2.0**53
 """Beyond it sums of whole numbers are no longer exact: such a number is no observation."""
 
@@ -78,13 +80,14 @@ def _call_completed(
     model, status = call.model, label(data.get("status"))
     yield "agent.llm.calls", (model, status), 1.0
     yield "agent.llm.requests", (model,), 1.0
-    error = ""
+    otel_error = ""
     if status == "error":
-        error = label(data.get("error_class")) or "unknown"
+        error = label(data.get("error_class"))
         said = f"{error} {label(data.get('error_message'))}"
-        yield "agent.llm.errors", (model, error, class_of(said)), 1.0
+        yield "agent.llm.errors", (model, error or "unknown", class_of(said)), 1.0
+        otel_error = error or OTEL_OTHER
     if (ms := number(data.get("duration_ms"))) is not None:
-        yield "gen_ai.client.operation.duration", (model, error), ms / 1000
+        yield "gen_ai.client.operation.duration", (model, otel_error), ms / 1000
     yield from _tokens(data, model, prices)
 
 
@@ -166,7 +169,7 @@ CHUNK_OBSERVER: Final = _first_chunk
 
 
 def _otel_error(status: str) -> str:
-    return "" if status == "ok" else status or "unknown"
+    return "" if status == "ok" else status or OTEL_OTHER
 
 
 _STATUS: Final = re.compile(r"(?<!\d)([45])\d\d(?!\d)")
