@@ -6,8 +6,8 @@ STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
-.PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics bench-pipeline \
-        bench-pipeline-kafka bench-latency clean
+.PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
+        bench-metrics-kafka bench-pipeline bench-pipeline-kafka bench-latency clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,12 @@ bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 bench-archive: $(BENCH) ## The archive alone, from a full topic
 	$(BIN)/python benchmarks/archive.py
 
-bench-metrics: $(BENCH) ## The metrics alone, from a full topic, on one core
+bench-metrics: $(BENCH) ## The metrics beside plain Faust and Quix Streams, from a full topic, one core each
 	$(BIN)/python benchmarks/metrics.py
+
+bench-metrics-kafka: $(BENCH) ## The same on a real Apache Kafka
+	@$(BIN)/python -m tests.stack.kafka_jars
+	$(BIN)/python benchmarks/metrics.py --kafka
 
 bench-pipeline: $(BENCH) ## Two million events through the whole local chain
 	$(BIN)/python benchmarks/pipeline.py

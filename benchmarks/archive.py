@@ -12,122 +12,26 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-import psutil
-from aiokafka import AIOKafkaProducer
-
 sys.path.insert(0, str(Path(__file__).parent))
 
-from realistic import mix
+from full_topic import encoded, fill
+from one_worker import Peaks, broker, worker, yardstick
 
-from headrace.events.identity import new_epoch
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
-from headrace.local.kafka import EmbeddedKafka
 from headrace.sinks import schema
 from headrace.sinks.connection import connect
 from headrace.streams import topic_admin
-
-TENANTS = 3
-BATCH_BYTES = 512 * 1024
-
-
-def encoded(
-    count: int, began: float = 1_764_000_000, rate: float = 1000
-) -> Iterator[tuple[bytes, bytes]]:
-    """(key, value) as the hook would write them, ``rate`` a second from ``began`` on."""
-    epochs: dict[str, list[Any]] = {}
-    # Parsing the same sample again and again would time the generator.
-    for number, (session, event) in enumerate(mix(count)):
-        state = epochs.get(session)
-        if state is None:
-            tenant = f"tenant-{len(epochs) % TENANTS}"
-            state = epochs[session] = [tenant, new_epoch(), 0, 0]
-        state[2] += 1
-        state[3] += event.type == "turn_begin"
-        envelope = {
-            "v": 1,
-            "tenant": state[0],
-            "session": session,
-            "user": "u-1",
-            "agent": "main",
-            "epoch": state[1],
-            "seq": state[2],
-            "turn": state[3],
-            "ts": began + number / rate,
-            "type": event.type,
-            "data": event.data,
-        }
-        yield session.encode(), orjson.dumps(envelope)
-
-
-async def fill(
-    address: str, topic: str, partitions: int, events: Iterator[tuple[bytes, bytes]]
-) -> int:
-    """Produce the events; return their bytes."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=address, acks="all", max_batch_size=BATCH_BYTES, linger_ms=0
-    )
-    await producer.start()
-    total = 0
-    batches = [producer.create_batch() for _ in range(partitions)]
-    try:
-        for key, value in events:
-            total += len(value)
-            partition = zlib.crc32(key) % partitions
-            if batches[partition].append(key=key, value=value, timestamp=None) is None:
-                batches[partition].close()
-                await producer.send_batch(batches[partition], topic, partition=partition)
-                batches[partition] = producer.create_batch()
-                batches[partition].append(key=key, value=value, timestamp=None)
-        for partition, batch in enumerate(batches):
-            batch.close()
-            await producer.send_batch(batch, topic, partition=partition)
-        await producer.flush()
-    finally:
-        await producer.stop()
-    return total
-
-
-class Peaks:
-    """Samples memory and CPU of processes until stopped."""
-
-    def __init__(self, **pids: int) -> None:
-        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
-        self._stop = threading.Event()
-        self._start = self._cpu()
-        self.rss = dict.fromkeys(pids, 0)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.wait(0.1):
-            for name, process in self._processes.items():
-                with contextlib.suppress(psutil.Error):
-                    self.rss[name] = max(self.rss[name], process.memory_info().rss)
-
-    def _cpu(self) -> dict[str, float]:
-        return {name: sum(p.cpu_times()[:2]) for name, p in self._processes.items()}
-
-    def stop(self) -> dict[str, float]:
-        """Return the seconds of CPU that each has used since the start."""
-        self._stop.set()
-        self._thread.join()
-        end = self._cpu()
-        return {name: end[name] - self._start[name] for name in end}
 
 
 @contextlib.contextmanager
@@ -149,48 +53,11 @@ def clickhouse(folder: Path) -> Iterator[tuple[ClickHouseSettings, int]]:
         process.wait(30)
 
 
-@contextlib.contextmanager
-def worker(
-    settings: Settings, arguments: list[str], name: str = "archive"
-) -> Iterator[tuple[int, int]]:
-    """Run a worker; its process id and the port of its /metrics."""
-    assert settings.kafka is not None
-    assert settings.clickhouse is not None
-    env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")},
-        "HEADRACE_KAFKA": settings.kafka.bootstrap_servers,
-        "HEADRACE_CLICKHOUSE_URL": settings.clickhouse.url,
-        "HEADRACE_STATE_DIR": str(settings.state_dir),
-        "HEADRACE_TOPIC_PREFIX": settings.topic_prefix,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headrace.streams.worker", name, *arguments],
-        env=env,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        port = json.loads(process.stdout.readline())["metrics_port"]
-        yield process.pid, port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
 def metric(port: int, name: str) -> float:
     """Read one of the worker's own counters."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     return sum(float(line.split()[1]) for line in lines if line.startswith(name + " "))
-
-
-def yardstick() -> float:
-    """Seconds of a fixed loop: shared machines drift by a factor of two, and so do figures."""
-    begin = time.perf_counter()
-    total = 0
-    for number in range(5_000_000):
-        total += number & 7
-    return time.perf_counter() - begin
 
 
 def drain(settings: Settings, count: int, broker: int | None, ch_pid: int) -> dict[str, Any]:
@@ -245,10 +112,7 @@ async def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         folder = Path(name)
-        address = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-        broker = None if address else EmbeddedKafka(folder)
-        address = address or await broker.start()  # type: ignore[union-attr]
-        try:
+        async with broker(folder) as (address, broker_pid):
             with clickhouse(folder) as (target, ch_pid):
                 settings = Settings(
                     state_dir=folder,
@@ -267,12 +131,7 @@ async def main() -> None:
                 print(
                     f"filled: {size / given.events:.0f} bytes an event, {rate:,.0f}/s", flush=True
                 )
-                child = broker.child if broker else None
-                pid = child.pid if child else None
-                result = await asyncio.to_thread(drain, settings, given.events, pid, ch_pid)
-        finally:
-            if broker is not None:
-                await broker.stop()
+                result = await asyncio.to_thread(drain, settings, given.events, broker_pid, ch_pid)
     print(json.dumps(result, indent=1))
     if given.json:
         given.json.write_text(json.dumps(result))
