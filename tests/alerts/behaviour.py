@@ -136,7 +136,9 @@ class AlertsBehaviour:
     async def test_a_first_start_does_not_page_for_the_past(self, rig: AlertsRig) -> None:
         t0 = rig.base
         await rig.tell([one for at in range(t0, t0 + 100, 10) for one in calls("acme", at, 9)])
-        await rig.tell([one for at in range(t0 + 100, t0 + 200, 10) for one in calls("acme", at, 0)])
+        await rig.tell(
+            [one for at in range(t0 + 100, t0 + 200, 10) for one in calls("acme", at, 0)]
+        )
         await rig.beat(t0 + 100)
         await rig.beat(t0 + 200)
         await rig.start()
