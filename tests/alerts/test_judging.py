@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,11 +18,14 @@ from headrace.events import topics
 from headrace.events.metrics import WATERMARK
 from headrace.events.settings import KafkaSettings, Settings
 from headrace.streams import compacted
+from headrace.streams.alerts import processor as processor_module
 from headrace.streams.alerts.alerts_log import AlertsLog
+from headrace.streams.alerts.model import RuleSet
 from headrace.streams.alerts.partition import AlertsPartition, Judged
 from headrace.streams.alerts.processor import AlertsProcessor
 from headrace.streams.alerts.records import PaneRecord
 from headrace.streams.alerts.rules import loads
+from headrace.streams.alerts.span import Span
 from headrace.streams.alerts.transition import Transition
 from headrace.streams.app import remove_directory
 from headrace.streams.metrics.pane import PaneKey
@@ -85,10 +89,12 @@ def calls(tenant: str, start: int, bad: int) -> list[PaneRecord]:
     ]
 
 
-async def opened(kafka: FakeKafka, source: Source, clock: Clock) -> AlertsPartition:
+async def opened(
+    kafka: FakeKafka, source: Source, clock: Clock, rules: RuleSet = RULES
+) -> AlertsPartition:
     """Make the partition as a new process does."""
     alerts = AlertsLog(SETTINGS, cast("Any", kafka))
-    partition = AlertsPartition(0, RULES, clock, end=len(source.records))
+    partition = AlertsPartition(0, rules, clock, end=len(source.records))
     judged = (await alerts.judged()).get(0, Judged())
     partition.restore((await alerts.transitions()).get(0, ()), judged)
     return partition
@@ -127,8 +133,9 @@ def reads_the_fake(monkeypatch: pytest.MonkeyPatch) -> None:
 _current: list[FakeKafka] = []
 
 
-def fresh(**more: int) -> FakeKafka:
-    _current[:] = [FakeKafka(**more)]
+def fresh() -> FakeKafka:
+    """Make another one, which is the one that is read from now on."""
+    _current[:] = [FakeKafka()]
     return _current[0]
 
 
@@ -331,3 +338,43 @@ def _first_writes(kafka: FakeKafka) -> list[tuple[tuple[str, int], Transition]]:
         one = Transition.from_data(orjson.loads(value or b""))
         found.setdefault((one.id, one.seq), one)
     return list(found.items())
+
+
+async def test_alerts_of_a_rule_that_is_gone_end() -> None:
+    kafka, clock = fresh(), Clock(T0 + 21)
+    source, stops = a_story([9, 9])
+    partition = await opened(kafka, Source(), clock)
+    for stop in (1, *stops):
+        await run(kafka, source, partition, stop)
+    assert "firing" in {one["state"] for one in logged(kafka).values()}
+    source.add([], T0 + 30)
+    clock.now = T0 + 31.0
+    await run(kafka, source, await opened(kafka, source, clock, loads("")), len(source.records))
+    latest = await kafka.latest(SETTINGS.need_kafka(), topics.ALERTS)
+    assert {orjson.loads(value)["state"] for value in latest.values()} == {"resolved"}
+
+
+async def test_a_partition_that_others_have_judged_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def found(_kafka: KafkaSettings, _topic: str, since: dict[int, float]) -> dict[int, Span]:
+        return dict.fromkeys(since, Span(7, 9))
+
+    monkeypatch.setattr(processor_module, "spans", found)
+    kafka = fresh()
+    kafka.topics[topics.ALERTS_STATE] = [(b"judged/0", orjson.dumps({"end": T0, "offset": 5}))]
+    processor = AlertsProcessor(SETTINGS, Metrics(), RULES, clock=Clock(T0 + 1))
+    inside = cast("Any", processor)
+    inside._producer = kafka
+    place = TP(SETTINGS.topic(topics.METRICS), 0)
+    try:
+        assert await inside._starts({place}) == {place: 7}
+        inside._partitions[0].offset = 8
+        assert await inside._starts({place}) == {place: 8}
+        other = orjson.dumps({"end": T0 + 10, "offset": 6})
+        kafka.topics[topics.ALERTS_STATE].append((b"judged/0", other))
+        assert await inside._starts({place}) == {place: 7}
+        assert inside._partitions[0].written == Judged(T0 + 10, 6)
+        assert await inside._starts(set()) == {}
+    finally:
+        remove_directory(processor.app)
