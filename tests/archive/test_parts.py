@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from headrace.events.errors import Poison, TooManyPoisoned
 from headrace.streams import dead_letters, worker_metrics_defs
+from headrace.streams.alerts.exposition import AlertsCollector
 from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gatherer
@@ -182,6 +183,7 @@ def test_the_backoff_doubles_up_to_its_bound() -> None:
 
 def test_every_metric_of_the_table_is_served_and_no_other() -> None:
     metrics = Metrics()
+    metrics.register(AlertsCollector(list))
     text = metrics.render()[0].decode()
     served = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     assert {name for name in served if not name.endswith("_created")} == {

@@ -9,6 +9,9 @@ from typing import Final
 from headrace.events.settings import Settings
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.streams import archive
+from headrace.streams.alerts import processor as alerts
+from headrace.streams.alerts import rules
+from headrace.streams.alerts.processor import AlertsProcessor
 from headrace.streams.archive import Archive, ArchiveOptions
 from headrace.streams.metrics import prices, processor
 from headrace.streams.metrics.processor import MetricsProcessor
@@ -36,7 +39,14 @@ def _metrics(settings: Settings, metrics: Metrics, options: Options) -> Processo
     )
 
 
+def _alerts(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    return AlertsProcessor(
+        settings, metrics, rules.load(settings.alert_rules), tuning=options.tuning
+    )
+
+
 FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {
     archive.NAME: _archive,
     processor.NAME: _metrics,
+    alerts.NAME: _alerts,
 }

@@ -33,6 +33,9 @@ class Metrics:
         self.sink_up = self._gauge(defs.SINK_UP)
         self.stalled = self._gauge(defs.STALLED)
         self.verdict_since = self._gauge(defs.VERDICT_SINCE)
+        self.alerts_transitions = self._counter(defs.ALERTS_TRANSITIONS)
+        self.alerts_late = self._counter(defs.ALERTS_LATE)
+        self.alerts_unreadable = self._counter(defs.ALERTS_UNREADABLE)
 
     def register(self, collector: Collector) -> None:
         """Show what a collector finds beside them."""

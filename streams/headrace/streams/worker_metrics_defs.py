@@ -140,6 +140,55 @@ FORGOTTEN: Final = MetricDef(
     "Epochs whose numbers are no longer remembered: what of them comes again counts again",
     "Growing: more sessions at a time than a partition remembers; more partitions",
 )
+ALERTS: Final = MetricDef(
+    "headrace_alerts",
+    "gauge",
+    ("alertname", "alertstate", "severity", "tenant"),
+    "1 for each open alert, pending or firing, with its rule's and its group's labels too",
+    "See docs/alerts.md; the annotations are in agent.alerts",
+)
+ALERTS_HIDDEN: Final = MetricDef(
+    "headrace_alerts_hidden",
+    "gauge",
+    (),
+    "Open alerts beyond the first thousand, which headrace_alerts does not show",
+    "Above 0: a rule groups by too much, or everything is broken; agent.alerts has them all",
+)
+ALERTS_JUDGED: Final = MetricDef(
+    "headrace_alerts_judged_seconds",
+    "gauge",
+    ("partition",),
+    "The end of the last pane that was judged and written, in seconds since 1970; 0: none yet",
+    "Far behind now: is `headrace worker metrics` up, and does Kafka take what is written",
+)
+ALERTS_DROPPED: Final = MetricDef(
+    "headrace_alerts_dropped_panes_total",
+    "counter",
+    ("partition",),
+    "Series of panes that were dropped to make room, before the rules were done with them",
+    "Above 0: windows are judged in part; shorten them, or drop anomalies over many series",
+)
+ALERTS_TRANSITIONS: Final = MetricDef(
+    "headrace_alerts_transitions_total",
+    "counter",
+    ("alertname", "state"),
+    "Transitions of alerts that were written, by rule and new state",
+    "One rule far ahead of the others: its threshold is too near, or give it `for`",
+)
+ALERTS_LATE: Final = MetricDef(
+    "headrace_alerts_late_total",
+    "counter",
+    (),
+    "Records of panes that came after their pane was judged, which is then judged again",
+    "Growing fast: agents ship late, or their clocks are behind",
+)
+ALERTS_UNREADABLE: Final = MetricDef(
+    "headrace_alerts_unreadable_total",
+    "counter",
+    (),
+    "Records of agent.metrics that are not as the metrics processor writes them, passed over",
+    "Above 0: something else writes to agent.metrics, or versions do not fit",
+)
 
 METRICS: Final = (
     ROWS,
@@ -159,4 +208,11 @@ METRICS: Final = (
     DUPLICATES,
     SKIPPED,
     FORGOTTEN,
+    ALERTS,
+    ALERTS_HIDDEN,
+    ALERTS_JUDGED,
+    ALERTS_DROPPED,
+    ALERTS_TRANSITIONS,
+    ALERTS_LATE,
+    ALERTS_UNREADABLE,
 )

@@ -27,7 +27,7 @@ Group = tuple[str, ...]
 """The tenant, then the values of the labels that are grouped by."""
 
 MAX_CELLS: Final = 2_000_000
-"""About 300 bytes each."""
+"""About 900 bytes each, with one source."""
 
 
 _Labels = tuple[str, ...]
