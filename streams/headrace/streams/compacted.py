@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.events.errors import Retryable
@@ -23,9 +25,11 @@ async def latest(kafka: KafkaSettings, topic: str) -> dict[bytes, bytes]:
     )
     await consumer.start()
     try:
-        if topic not in await consumer.topics():
+        # partitions_for_topic() knows only topics that the client already reads.
+        metadata: Any = await consumer._client.fetch_all_metadata()  # noqa: SLF001
+        places = [TopicPartition(topic, n) for n in metadata.partitions_for_topic(topic) or ()]
+        if not places:
             raise Retryable(f"no topic {topic}: `headrace topics apply` makes the topics")
-        places = [TopicPartition(topic, n) for n in consumer.partitions_for_topic(topic) or ()]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         found: dict[bytes, bytes] = {}

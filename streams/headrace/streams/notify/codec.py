@@ -25,7 +25,8 @@ def decode_delivery(value: bytes) -> DeliveryRecord:
         record = DeliveryRecord.from_dict(orjson.loads(value))
         if record.status not in _STATUSES:
             raise ValueError(f"no status: {record.status!r}")
-        float(record.first_at), float(record.at), float(record.next_at or 0.0)
+        for at in (record.first_at, record.at, record.next_at or 0.0):
+            float(at)
     except (KeyError, TypeError, AttributeError, Poison) as error:
         raise ValueError(f"no delivery: {error!r}") from None
     return record
