@@ -68,6 +68,8 @@ class Rig:
     prefix: str = field(default_factory=lambda: unique("rig") + ".")
     tenant: str = field(default_factory=unique)
     workers: list[Worker] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    """What a worker finds in its environment beside the stack's."""
 
     @property
     def settings(self) -> Settings:
@@ -95,6 +97,7 @@ class Rig:
             "HEADRACE_CLICKHOUSE_URL": self.clickhouse.url,
             "HEADRACE_STATE_DIR": str(self.directory),
             "HEADRACE_TOPIC_PREFIX": self.prefix,
+            **self.environment,
         }
         log = self.directory / f"worker-{len(self.workers)}.log"
         command = [sys.executable, "-m", "headrace.streams.worker", name]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from headrace.events.settings import Settings
 from headrace.sinks.clickhouse import ClickHouseSink
+from headrace.sinks.notify.receivers import read_receivers
 from headrace.streams import archive
+from headrace.streams.alerts import rules
 from headrace.streams.archive import Archive, ArchiveOptions
 from headrace.streams.metrics import prices, processor
 from headrace.streams.metrics.processor import MetricsProcessor
+from headrace.streams.notify import processor as notify
+from headrace.streams.notify.duty import Plan
+from headrace.streams.notify.processor import NotifyProcessor
 from headrace.streams.processor import Processor
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
@@ -36,7 +42,14 @@ def _metrics(settings: Settings, metrics: Metrics, options: Options) -> Processo
     )
 
 
+def _notify(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    found = rules.load(settings.alert_rules)
+    receivers = read_receivers([table.data for table in found.receivers], os.environ)
+    return NotifyProcessor(settings, Plan(found, receivers), metrics, tuning=options.tuning)
+
+
 FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {
     archive.NAME: _archive,
     processor.NAME: _metrics,
+    notify.NAME: _notify,
 }

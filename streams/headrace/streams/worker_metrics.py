@@ -20,19 +20,20 @@ class Metrics:
         self.bytes = self._counter(defs.BYTES)
         self.dead_letters = self._counter(defs.DEAD_LETTERS)
         self.retries = self._counter(defs.RETRIES)
-        self.insert_seconds = Histogram(
-            defs.INSERT_SECONDS.name,
-            defs.INSERT_SECONDS.help,
-            defs.INSERT_SECONDS.labels,
-            buckets=defs.INSERT_SECONDS.buckets,
-            registry=self._registry,
-        )
+        self.insert_seconds = self._histogram(defs.INSERT_SECONDS)
         self.lag = self._gauge(defs.LAG)
         self.buffered = self._gauge(defs.BUFFERED)
         self.assigned = self._gauge(defs.ASSIGNED)
         self.sink_up = self._gauge(defs.SINK_UP)
         self.stalled = self._gauge(defs.STALLED)
         self.verdict_since = self._gauge(defs.VERDICT_SINCE)
+        self.notifications = self._counter(defs.NOTIFICATIONS)
+        self.notify_waiting = self._gauge(defs.NOTIFY_WAITING)
+        self.notify_parked = self._gauge(defs.NOTIFY_PARKED)
+        self.notify_disabled = self._gauge(defs.NOTIFY_DISABLED)
+        self.notify_unknown = self._counter(defs.NOTIFY_UNKNOWN)
+        self.notify_seconds = self._histogram(defs.NOTIFY_SECONDS)
+        self.silences_active = self._gauge(defs.SILENCES_ACTIVE)
 
     def register(self, collector: Collector) -> None:
         """Show what a collector finds beside them."""
@@ -50,3 +51,12 @@ class Metrics:
 
     def _gauge(self, definition: MetricDef) -> Gauge:
         return Gauge(definition.name, definition.help, definition.labels, registry=self._registry)
+
+    def _histogram(self, definition: MetricDef) -> Histogram:
+        return Histogram(
+            definition.name,
+            definition.help,
+            definition.labels,
+            buckets=definition.buckets,
+            registry=self._registry,
+        )

@@ -1,4 +1,4 @@
-"""The values of agent.alerts.deliveries and agent.alerts.silences."""
+"""The values of agent.alerts.log, agent.alerts.deliveries and agent.alerts.silences."""
 
 from __future__ import annotations
 
@@ -9,9 +9,25 @@ import orjson
 from headrace.events.errors import Poison
 from headrace.sinks.notify.delivery_log import DeliveryRecord, Status
 from headrace.streams.alerts.silences import Silence
+from headrace.streams.alerts.transition import Transition
 
 _STATUSES: Final = frozenset(get_args(Status))
 _TIMES: Final = ("starts_at", "ends_at", "updated_at")
+
+
+def decode_transition(value: bytes, most_bytes: int) -> Transition:
+    """Raises :class:`ValueError` for what is no transition, or is too large to be told."""
+    if len(value) > most_bytes:
+        raise ValueError(f"a transition of {len(value)} bytes")
+    transition = Transition.from_data(orjson.loads(value))
+    if not isinstance(transition.labels, dict):
+        raise ValueError("no record of agent.alerts: its labels are none")  # noqa: TRY004 - as above
+    texts = (transition.id, *transition.labels, *transition.labels.values(), *transition.receivers)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("no record of agent.alerts: what must be a text is none")
+    if not isinstance(transition.seq, int) or not isinstance(transition.at, (int, float)):
+        raise ValueError("no record of agent.alerts: what must be a number is none")
+    return transition
 
 
 def encode_delivery(record: DeliveryRecord) -> bytes:

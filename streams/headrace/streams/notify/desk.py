@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 async def list_deliveries(settings: Settings) -> list[DeliveryRecord]:
     """Return what each delivery is now, the one that was queued first first.
 
-    Of delivered ones the transitions are there for a day, see ``docs/receivers.md``.
+    Delivered ones are there for a day.
     """
     found = await _read(settings, topics.DELIVERIES, decode_delivery)
     return sorted(found, key=lambda record: record.first_at)
