@@ -26,7 +26,7 @@ def decode_transition(value: bytes, most_bytes: int) -> Transition:
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("no record of agent.alerts: what must be a text is none")
     if not isinstance(transition.seq, int) or not isinstance(transition.at, (int, float)):
-        raise ValueError("no record of agent.alerts: what must be a number is none")
+        raise ValueError("no record of agent.alerts: no number")  # noqa: TRY004 - as above
     return transition
 
 
