@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 from aiohttp import web
 
-from headrace.events import topics
 from headrace.events.settings import ClickHouseSettings
 from headrace.streams import topic_admin
 from headrace.streams.alerts.silences import silence
@@ -61,9 +59,10 @@ class NotifyBehaviour:
             assert [alerts(got) for got in ops.got] == [[("A.1", "firing")], [("A.1", "resolved")]]
             assert all(got.verified_by == ops.secrets for got in ops.got)
             assert len(set(ids(ops))) == 2
-            assert len(dead.got) == 1
-            assert await worker.metric("headrace_notifications_total") == 2
-            assert await worker.metric("headrace_notify_seconds_count") == 2
+            await wait_until(lambda: len(dead.got) == 1, what="the one that hangs was tried")
+            await wait_until(lambda: shows(worker, "headrace_notify_seconds_count", 2))
+            _, text = await asyncio.to_thread(worker.get, "/metrics")
+            assert 'headrace_notifications_total{outcome="delivered",receiver="ops"} 2.0' in text
             assert await worker.metric("headrace_notify_unknown_receiver_total") == 2
             await wait_until(lambda: shows(worker, "headrace_notify_waiting", 2), what="waiting")
             assert await worker.healthy()
@@ -73,7 +72,7 @@ class NotifyBehaviour:
         rig.rules(("ops", ops))
         draw = random.Random(7)
         expected = []
-        for life in range(4):
+        for life in range(3):
             worker = await rig.begin()
             for burst in range(6):
                 names = [f"G{draw.randrange(3)}.{life}-{burst}-{n}" for n in range(3)]
@@ -88,16 +87,7 @@ class NotifyBehaviour:
         await rig.write(*ends)
         await rig.got(ops, *((name, "resolved") for name, _ in expected))
 
-        bodies = defaultdict(set)
-        for got in ops.got:
-            bodies[got.headers["webhook-id"]].add(got.body)
-        assert all(len(said) == 1 for said in bodies.values())
-        numbers = defaultdict(set)
-        for record in await rig.records(topics.DELIVERIES):
-            delivery = orjson.loads(record.value)
-            numbers[delivery["group_key"], delivery["number"]].add(delivery["id"])
-        assert all(len(told) == 1 for told in numbers.values())
-        assert set(bodies) == {one for told in numbers.values() for one in told}
+        await rig.one_id_for_each_number(ops)
 
     async def test_what_is_muted_is_told_when_that_ends(
         self, rig: NotifyRig, ops: Endpoint
@@ -136,6 +126,7 @@ class NotifyBehaviour:
         await rig.write(news("A.1"))
         await wait_until(lambda: len(set(ids(ops))) == 3, 60, what="two repeats")
         assert {one for got in ops.got for one in alerts(got)} == {("A.1", "firing")}
+        # Repeats are no measure of how fast news travels.
         assert await worker.metric("headrace_notify_seconds_count") == 1
 
     async def test_a_restart_goes_on_and_people_ask_again(
@@ -182,6 +173,25 @@ class NotifyBehaviour:
         await rig.got(ops, ("A.1", "resolved"))
         assert len(ops.got) == 4
         assert len(set(ids(ops))) == 4
+
+    async def test_a_worker_that_only_thinks_it_has_the_log(
+        self, rig: NotifyRig, ops: Endpoint
+    ) -> None:
+        rig.rules(("ops", ops))
+        zombie = await rig.begin()
+        await rig.write(news("A.1"))
+        await rig.got(ops, ("A.1", "firing"))
+        zombie.process.send_signal(signal.SIGSTOP)
+        await rig.start(name="notify")
+        await rig.write(news("A.2"))
+        await rig.got(ops, ("A.2", "firing"))
+        await rig.write(news("A.3"))
+        zombie.process.send_signal(signal.SIGCONT)
+        await rig.got(ops, ("A.3", "firing"))
+        await wait_until(zombie.healthy, 60, what="healthy again")
+        await rig.write(news("A.1", "resolved", 2), news("A.2", "resolved", 2))
+        await rig.got(ops, ("A.1", "resolved"), ("A.2", "resolved"))
+        await rig.one_id_for_each_number(ops)
 
     async def test_without_receivers_alerts_are_only_listed(self, rig: NotifyRig) -> None:
         worker = await rig.begin()

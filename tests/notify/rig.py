@@ -6,6 +6,7 @@ import asyncio
 import base64
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,7 +39,6 @@ def a_secret() -> str:
 class NotifyRig(Rig):
     """One worker or more, and endpoints that it tells."""
 
-    sequence: int = 0
     hidden: list[str] = field(default_factory=list)
     """What must be seen nowhere."""
 
@@ -103,6 +103,19 @@ class NotifyRig(Rig):
         except AssertionError as error:
             logs = "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
             raise AssertionError(f"{error}: {list(map(alerts, there.got))}\n{logs}") from None
+
+    async def one_id_for_each_number(self, there: Endpoint) -> None:
+        """Each notification of a group was queued under one id and told, always with one body."""
+        bodies = defaultdict(set)
+        for got in there.got:
+            bodies[got.headers["webhook-id"]].add(got.body)
+        assert all(len(said) == 1 for said in bodies.values())
+        numbers = defaultdict(set)
+        for record in await self.records(topics.DELIVERIES):
+            delivery = orjson.loads(record.value)
+            numbers[delivery["group_key"], delivery["number"]].add(delivery["id"])
+        assert all(len(told) == 1 for told in numbers.values()), numbers
+        assert set(bodies) == {one for told in numbers.values() for one in told}
 
     async def nothing_hidden_is_seen(self, worker: Worker) -> None:
         """No secret and no URL in any topic, in the log or on /metrics."""

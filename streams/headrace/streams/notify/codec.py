@@ -43,7 +43,7 @@ def decode_delivery(value: bytes) -> DeliveryRecord:
             raise ValueError(f"no status: {record.status!r}")
         for at in (record.first_at, record.at, record.next_at or 0.0):
             float(at)
-    except (KeyError, TypeError, AttributeError, Poison) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, Poison) as error:
         raise ValueError(f"no delivery: {error!r}") from None
     return record
 

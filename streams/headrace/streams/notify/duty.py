@@ -48,6 +48,8 @@ SAVE_SECONDS: Final = 30.0
 """How often the place is saved while there is nothing to tell: what a restart reads again."""
 SWEEP_SECONDS: Final = 600.0
 """How often old deliveries and silences are taken away."""
+BEGIN_SECONDS: Final = 30.0
+"""For connecting and reading deliveries and silences: a rebalance waits for it."""
 CLOSE_SECONDS: Final = 2.0
 """For tries under way and for the last save, each. Whoever takes over waits for it."""
 
@@ -115,11 +117,12 @@ class Duty:
     ) -> Duty:
         """Load all that the last worker left; ``end`` is where the log ends now.
 
-        Raises KafkaError, OSError or Retryable where Kafka is away.
+        Raises KafkaError, OSError, Retryable or asyncio.TimeoutError where Kafka is away.
         """
         stack = AsyncExitStack()
         try:
-            parts = await _open(settings, plan, tally, stack)
+            opening = _open(settings, plan, tally, stack)
+            parts = await asyncio.wait_for(opening, BEGIN_SECONDS)
             duty = cls(parts, await _load(parts, clock()), end, clock)
             # From here on nothing counts that a worker saves which had the partition before.
             await duty._save()
@@ -170,7 +173,7 @@ class Duty:
 
     @property
     def healthy(self) -> bool:
-        return not self.in_trouble and not any(one.failing for one in self._parts.followers)
+        return not self.in_trouble and all(one.healthy for one in self._parts.followers)
 
     # ── telling ──────────────────────────────────────────────────────────────
 

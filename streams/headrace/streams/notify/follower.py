@@ -34,8 +34,7 @@ class Follower:
         self._take = take
         self._task: asyncio.Task[None] | None = None
         self._caught_up = asyncio.Event()
-        self.failing = False
-        """Whether the last attempt failed."""
+        self._failing = False
 
     async def start(self) -> None:
         """Return once the topic has been read to its end, however long that takes."""
@@ -47,6 +46,11 @@ class Follower:
             waiting.cancel()
         if self._task.done():
             self._task.result()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it follows, as far as it knows: a silent broker looks like one without news."""
+        return self._task is not None and not self._task.done() and not self._failing
 
     async def close(self) -> None:
         if self._task is not None:
@@ -60,9 +64,9 @@ class Follower:
             try:
                 await self._follow(backoff)
             except (KafkaError, OSError, Retryable) as error:
-                if not self.failing:
+                if not self._failing:
                     log.warning("%s cannot be read, trying until it can: %r", self._topic, error)
-                self.failing = True
+                self._failing = True
             await asyncio.sleep(backoff.wait())
 
     async def _follow(self, backoff: Backoff) -> None:
@@ -81,7 +85,7 @@ class Follower:
             while True:
                 if all([await consumer.position(tp) >= end for tp, end in ends.items()]):
                     self._caught_up.set()
-                    self.failing = False
+                    self._failing = False
                     backoff.reset()
                     ends = {}
                 for batch in (await consumer.getmany(timeout_ms=POLL_MS)).values():
