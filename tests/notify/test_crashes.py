@@ -62,7 +62,7 @@ async def worker(disk: Disk, clock: ManualClock, sender: ScriptedSender) -> Duty
 
 
 def news(offset: int, alert: str, state: str, seq: int) -> SimpleNamespace:
-    labels = {"tenant": "acme", "alertname": alert}
+    labels = {"tenant": "zenith" if alert == "a3" else "acme", "alertname": alert}
     value = transition(state, alert, seq, labels=labels)
     return SimpleNamespace(offset=offset, value=orjson.dumps(value))
 
@@ -105,6 +105,7 @@ async def test_a_crash_at_any_write(
     disk.left = 10**9
     await live(disk, clock, len(LOG))
 
+    # Of each notification of a group one delivery was queued.
     told: dict[tuple[str, int], set[str]] = {}
     news_told: set[tuple[str, int]] = set()
     for record in disk.records["deliveries"]:

@@ -98,8 +98,7 @@ async def test_what_is_read_late_does_not_undo_what_was_written(disk: Disk) -> N
     queued = delivery("a1")
     await log.append(queued)
     await log.append(replace(queued, status="delivered"))
-    for record in disk.records["deliveries"]:
-        log.take(record)
+    log.take(disk.records["deliveries"][0])
     found = await log.last(queued.id)
     assert found is not None
     assert (found.status, found.notification.transitions) == ("delivered", ())
