@@ -105,7 +105,7 @@ class NotifyRig(Rig):
             raise AssertionError(f"{error}: {list(map(alerts, there.got))}\n{logs}") from None
 
     async def one_id_for_each_number(self, there: Endpoint) -> None:
-        """Each notification of a group was queued under one id and told, always with one body."""
+        """Each notification of a group was queued under one id, and told with one body."""
         bodies = defaultdict(set)
         for got in there.got:
             bodies[got.headers["webhook-id"]].add(got.body)
@@ -115,7 +115,7 @@ class NotifyRig(Rig):
             delivery = orjson.loads(record.value)
             numbers[delivery["group_key"], delivery["number"]].add(delivery["id"])
         assert all(len(told) == 1 for told in numbers.values()), numbers
-        assert set(bodies) == {one for told in numbers.values() for one in told}
+        assert set(bodies) <= {one for told in numbers.values() for one in told}
 
     async def nothing_hidden_is_seen(self, worker: Worker) -> None:
         """No secret and no URL in any topic, in the log or on /metrics."""

@@ -19,7 +19,8 @@ from headrace.sinks.notify.receiver import Receiver
 from headrace.streams.alerts.rules import loads
 from headrace.streams.notify import saved
 from headrace.streams.notify.deliveries import KafkaDeliveryLog
-from headrace.streams.notify.duty import Duty, _load, _Parts
+from headrace.streams.notify.duty import Duty
+from headrace.streams.notify.parts import Parts, load
 from headrace.streams.notify.saved import SavedState
 from headrace.streams.notify.silences_feed import SilencesFeed
 from headrace.streams.notify.tally import Tally
@@ -41,9 +42,9 @@ async def worker(disk: Disk, clock: ManualClock, sender: ScriptedSender) -> Duty
     notifier = Notifier(
         [Receiver("ops", "webhook", ())], deliveries, clock=clock, sender_of=lambda _: sender
     )
-    state = SavedState(cast("Any", None), "state", producer)
+    state = SavedState(cast("Any", None), "state", producer, 1000)
     teller = Teller(RULES, ["ops"], feed.silences, 10_000)
-    parts = _Parts(
+    parts = Parts(
         producer,
         state,
         deliveries,
@@ -56,7 +57,7 @@ async def worker(disk: Disk, clock: ManualClock, sender: ScriptedSender) -> Duty
         10_000,
         AsyncExitStack(),
     )
-    duty = Duty(parts, await _load(parts, clock.now()), 0, clock.now)
+    duty = Duty(parts, await load(parts, clock.now()), 0, clock.now)
     await duty._save()
     return duty
 
@@ -115,6 +116,10 @@ async def test_a_crash_at_any_write(
     assert all(len(ids) == 1 for ids in told.values()), told
     assert {("a2", 1), ("a3", 1)} <= news_told
     # The end of a1 is told exactly where its beginning was.
+    state = await SavedState(cast("Any", None), "state", cast("Any", disk), 1000).load()
+    assert state is not None
+    # What was queued days ago, and is forgotten since, must not be queued again.
+    assert state["outbox"] == []
     assert (("a1", 1) in news_told) == (("a1", 2) in news_told)
     if not crashed:
         assert {("a1", 1), ("a1", 2)} <= news_told

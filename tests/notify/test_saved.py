@@ -14,9 +14,11 @@ from headrace.sinks.notify.delivery_log import DeliveryRecord
 from headrace.streams.notify import deliveries, saved
 from headrace.streams.notify.codec import encode_delivery
 from headrace.streams.notify.deliveries import KEEP_SECONDS, KafkaDeliveryLog
-from headrace.streams.notify.saved import CHUNK_BYTES, SavedState
+from headrace.streams.notify.saved import SavedState
 from tests.notify.disk import CrashError, Disk
 from tests.notify.things import NOW, notification, transition
+
+CHUNK = 1000
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 def states(disk: Disk) -> SavedState:
-    return SavedState(cast("Any", None), "state", cast("Any", disk))
+    return SavedState(cast("Any", None), "state", cast("Any", disk), CHUNK)
 
 
 def state(number: int, size: int = 0) -> bytes:
@@ -43,14 +45,14 @@ async def number(disk: Disk) -> int | None:
 async def test_the_last_whole_state_counts(disk: Disk) -> None:
     writer = states(disk)
     assert await writer.load() is None
-    await writer.save(state(1, 2 * CHUNK_BYTES))
+    await writer.save(state(1, 2 * CHUNK))
     whole = len(disk.records["state"])
     assert whole > 3
     for writes in range(whole + 1):
         disk.left = writes + 1
         disk.last_lands = False
         with pytest.raises(CrashError):
-            await writer.save(state(2, 2 * CHUNK_BYTES))
+            await writer.save(state(2, 2 * CHUNK))
         disk.left = 10**9
         assert await number(disk) == (1 if writes < whole else 2)
 
@@ -72,7 +74,7 @@ async def test_nothing_is_left_of_old_states(disk: Disk) -> None:
         writer = states(disk)
         await writer.load()
         for k in range(3):
-            await writer.save(state(10 * n + k, 1000))
+            await writer.save(state(10 * n + k, 100))
     assert await number(disk) == 42
     keys = (await disk.latest(None, "state")).keys()
     assert b"alerts" in keys

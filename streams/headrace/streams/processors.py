@@ -16,7 +16,7 @@ from headrace.streams.archive import Archive, ArchiveOptions
 from headrace.streams.metrics import prices, processor
 from headrace.streams.metrics.processor import MetricsProcessor
 from headrace.streams.notify import processor as notify
-from headrace.streams.notify.duty import Plan
+from headrace.streams.notify.parts import Plan
 from headrace.streams.notify.processor import NotifyProcessor
 from headrace.streams.processor import Processor
 from headrace.streams.tuning import Tuning

@@ -15,30 +15,18 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from headrace.events import topics
 from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
-from headrace.producers.kafka_log import incarnation_of
-from headrace.sinks.notify.notifier import Notifier
-from headrace.sinks.notify.receiver import Receiver
 from headrace.sinks.notify.settle import park
-from headrace.streams.alerts.model import RuleSet
 from headrace.streams.backoff import Backoff
 from headrace.streams.notify.codec import decode_transition
-from headrace.streams.notify.deliveries import KafkaDeliveryLog
-from headrace.streams.notify.follower import Follower
-from headrace.streams.notify.saved import SavedState
-from headrace.streams.notify.silences_feed import SilencesFeed
+from headrace.streams.notify.parts import Parts, Plan, load, open_parts
 from headrace.streams.notify.tally import Tally
-from headrace.streams.notify.teller import Teller
-from headrace.streams.producer import start_producer
 
 TROUBLE: Final = (KafkaError, OSError, Retryable, asyncio.TimeoutError)
 
@@ -51,46 +39,15 @@ SWEEP_SECONDS: Final = 600.0
 BEGIN_SECONDS: Final = 30.0
 """For connecting and reading deliveries and silences: a rebalance waits for it."""
 CLOSE_SECONDS: Final = 2.0
-"""For tries under way and for the last save, each. Whoever takes over waits for it."""
+"""For the pass under way, and for the last save. Whoever takes over waits for it."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What the operator's file says: who is to be told, and how."""
-
-    rules: RuleSet
-    receivers: tuple[Receiver, ...]
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(receiver.name for receiver in self.receivers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What a duty works with. The exit stack closes it."""
-
-    producer: AIOKafkaProducer
-    saved: SavedState
-    deliveries: KafkaDeliveryLog
-    feed: SilencesFeed
-    followers: tuple[Follower, Follower]
-    notifier: Notifier
-    teller: Teller
-    tally: Tally
-    incarnation: str
-    """Which log it is: another one begins at 0."""
-    most_bytes: int
-    """A transition's; a delivery has about as many, and one transition more."""
-    stack: AsyncExitStack
 
 
 class Duty:
     """For one loop. Made by :meth:`begin`."""
 
-    def __init__(self, parts: _Parts, offset: int, end: int, clock: Callable[[], float]) -> None:
+    def __init__(self, parts: Parts, offset: int, end: int, clock: Callable[[], float]) -> None:
         self._parts = parts
         self._clock = clock
         self._end = end
@@ -121,9 +78,9 @@ class Duty:
         """
         stack = AsyncExitStack()
         try:
-            opening = _open(settings, plan, tally, stack)
+            opening = open_parts(settings, plan, tally, stack)
             parts = await asyncio.wait_for(opening, BEGIN_SECONDS)
-            duty = cls(parts, await _load(parts, clock()), end, clock)
+            duty = cls(parts, await load(parts, clock()), end, clock)
             # From here on nothing counts that a worker saves which had the partition before.
             await duty._save()
             await parts.notifier.start()
@@ -264,47 +221,3 @@ class Duty:
                 if record is not None:
                     reason = str(error).partition(": ")[2]
                     await deliveries.append(park(record, reason, self._clock()))
-
-
-async def _open(settings: Settings, plan: Plan, tally: Tally, stack: AsyncExitStack) -> _Parts:
-    """Connect, and read deliveries and silences to their ends."""
-    kafka = settings.need_kafka()
-    producer = await start_producer(settings, "notify")
-    stack.push_async_callback(producer.stop)
-    incarnation = await incarnation_of(producer, settings.topic(topics.ALERTS_LOG))
-    deliveries = KafkaDeliveryLog(producer, settings.topic(topics.DELIVERIES), tally.settled)
-    feed = SilencesFeed(settings.topic(topics.SILENCES))
-    followers = (
-        Follower(kafka, settings.topic(topics.DELIVERIES), deliveries.take),
-        Follower(kafka, settings.topic(topics.SILENCES), feed.take),
-    )
-    for follower in followers:
-        stack.push_async_callback(follower.close)
-    await asyncio.gather(*(follower.start() for follower in followers))
-    notifier = Notifier(plan.receivers, deliveries, external_url=settings.external_url)
-    stack.push_async_callback(notifier.close, CLOSE_SECONDS)
-    # Half of what a record may have: one transition can come on top of the others.
-    most = settings.max_event_bytes // 2
-    return _Parts(
-        producer,
-        SavedState(kafka, settings.topic(topics.ALERTS_STATE), producer),
-        deliveries,
-        feed,
-        followers,
-        notifier,
-        Teller(plan.rules, plan.names, feed.silences, most),
-        tally,
-        incarnation,
-        most,
-        stack,
-    )
-
-
-async def _load(parts: _Parts, now: float) -> int:
-    """Take up what the last worker left; where to go on reading."""
-    state = await parts.saved.load()
-    if state is None:
-        return 0
-    parts.teller.load(state, now)
-    offset: int = state["offset"] if state["log"] == parts.incarnation else 0
-    return offset

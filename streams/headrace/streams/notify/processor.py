@@ -17,7 +17,8 @@ from faust.types import TP, StreamT
 from headrace.events import topics
 from headrace.events.settings import Settings
 from headrace.streams.app import BatchSchema, make_app
-from headrace.streams.notify.duty import Duty, Plan
+from headrace.streams.notify.duty import Duty
+from headrace.streams.notify.parts import Plan
 from headrace.streams.notify.tally import Tally
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning

@@ -21,17 +21,19 @@ from headrace.events.settings import KafkaSettings
 from headrace.streams.compacted import latest
 
 NAME: Final = b"notify/"
-CHUNK_BYTES: Final = 512 * 1024
-"""A record's share of a state: well below what every broker takes."""
 
 
 class SavedState:
     """One writer. For one task of one loop."""
 
-    def __init__(self, kafka: KafkaSettings, topic: str, producer: AIOKafkaProducer) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, topic: str, producer: AIOKafkaProducer, chunk_bytes: int
+    ) -> None:
+        """``chunk_bytes``: a record's share of a state."""
         self._kafka = kafka
         self._topic = topic
         self._producer = producer
+        self._chunk_bytes = chunk_bytes
         self._epoch = 1
         self._saves = 0
         self._stale: list[bytes] = []
@@ -59,13 +61,13 @@ class SavedState:
         packed = await asyncio.to_thread(zlib.compress, content, 1)
         self._saves += 1
         prefix = NAME + b"%d/" % self._epoch
-        cuts = range(0, len(packed), CHUNK_BYTES)
+        cuts = range(0, len(packed), self._chunk_bytes)
         keys = [prefix + b"%d/%d" % (self._saves, n) for n in range(len(cuts))]
         head = orjson.dumps(
             {"save": self._saves, "chunks": len(keys), "sha256": _digest(packed)},
         )
         stale, self._stale = self._stale, [*self._stale, *keys]
-        chunks = [packed[at : at + CHUNK_BYTES] for at in cuts]
+        chunks = [packed[at : at + self._chunk_bytes] for at in cuts]
         await self._send([*zip(keys, chunks, strict=True), (prefix + b"head", head)])
         await self._send((key, None) for key in stale)
         self._stale = keys
