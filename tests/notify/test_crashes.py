@@ -32,7 +32,8 @@ from tests.notify.things import NOW, ManualClock, ScriptedSender, transition
 RULES = loads('[grouping]\nby = ["tenant"]\nwait = "0s"\ninterval = "10s"\nrepeat = "1h"')
 
 
-async def worker(disk: Disk, clock: ManualClock, sender: ScriptedSender) -> Duty:
+async def worker(disk: Disk, clock: ManualClock, end: int = 0) -> Duty:
+    """One whose log ended there when it began."""
     producer = cast("Any", disk)
     tally = Tally(Metrics(), clock.now)
     deliveries = KafkaDeliveryLog(producer, "deliveries", tally.settled)
@@ -40,7 +41,10 @@ async def worker(disk: Disk, clock: ManualClock, sender: ScriptedSender) -> Duty
         deliveries.take(record)
     feed = SilencesFeed("silences")
     notifier = Notifier(
-        [Receiver("ops", "webhook", ())], deliveries, clock=clock, sender_of=lambda _: sender
+        [Receiver("ops", "webhook", ())],
+        deliveries,
+        clock=clock,
+        sender_of=lambda _: ScriptedSender(),
     )
     state = SavedState(cast("Any", None), "state", producer, 1000)
     teller = Teller(RULES, ["ops"], feed.silences, 10_000)
@@ -57,7 +61,7 @@ async def worker(disk: Disk, clock: ManualClock, sender: ScriptedSender) -> Duty
         10_000,
         AsyncExitStack(),
     )
-    duty = Duty(parts, await load(parts, clock.now()), 0, clock.now)
+    duty = Duty(parts, await load(parts, clock.now()), end, clock.now)
     await duty._save()
     return duty
 
@@ -78,7 +82,7 @@ LOG = [
 
 async def live(disk: Disk, clock: ManualClock, at_a_time: int) -> None:
     """Read the log in steps of so many records, each told before the next comes."""
-    duty = await worker(disk, clock, ScriptedSender())
+    duty = await worker(disk, clock)
     await duty._pass()
     while duty.offset < len(LOG):
         duty.take(LOG[duty.offset : duty.offset + at_a_time])
@@ -123,6 +127,19 @@ async def test_a_crash_at_any_write(
     assert (("a1", 1) in news_told) == (("a1", 2) in news_told)
     if not crashed:
         assert {("a1", 1), ("a1", 2)} <= news_told
+
+
+async def test_nothing_is_told_before_the_log_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert that fired and ended while nobody read is told to nobody."""
+    disk, clock = Disk(), ManualClock(NOW)
+    monkeypatch.setattr(saved, "latest", disk.latest)
+    duty = await worker(disk, clock, end=3)
+    for number, record in enumerate(LOG[:3]):
+        assert "deliveries" not in disk.records, number
+        duty.take([record])
+        await duty._pass()
+    (queued,) = disk.records["deliveries"]
+    assert orjson.loads(queued.value)["ids"] == [["a2", 1]]
 
 
 def test_the_crashes_reach_the_end() -> None:

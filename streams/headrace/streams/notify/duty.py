@@ -102,6 +102,7 @@ class Duty:
         if self._task is not None:
             await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
             self._task.cancel()
+            await asyncio.wait([self._task])
         if self._changed:
             try:
                 await asyncio.wait_for(self._save(), CLOSE_SECONDS)
@@ -131,8 +132,6 @@ class Duty:
     @property
     def healthy(self) -> bool:
         return not self.in_trouble and all(one.healthy for one in self._parts.followers)
-
-    # ── telling ──────────────────────────────────────────────────────────────
 
     async def _run(self, failed: Callable[[Exception], None]) -> None:
         backoff = Backoff()

@@ -22,6 +22,7 @@ from headrace.streams.notify.parts import Plan
 from headrace.streams.notify.tally import Tally
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
+from headrace.streams.watchdog import ASK_SECONDS
 from headrace.streams.worker_metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -80,10 +81,10 @@ class NotifyProcessor:
             if self._place not in assigned or consumer.assignments == self._lost:
                 return {}
             if self._duty is None:
-                end = (await consumer.highwaters(self._place))[self._place]
+                ends = await asyncio.wait_for(consumer.highwaters(self._place), ASK_SECONDS)
                 tally = Tally(self._metrics, self._clock)
                 self._duty = await Duty.begin(
-                    self._settings, self._plan, tally, end or 0, self._clock
+                    self._settings, self._plan, tally, ends[self._place] or 0, self._clock
                 )
                 self._duty.start(self._fail)
             return {self._place: self._duty.offset}
