@@ -69,7 +69,7 @@ class Rig:
     tenant: str = field(default_factory=unique)
     workers: list[Worker] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
-    """More settings of the workers."""
+    """What a worker finds in its environment beside the stack's."""
 
     @property
     def settings(self) -> Settings:

@@ -46,6 +46,8 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
     kept = {"cleanup.policy": "delete", "retention.ms": "-1"}
     limited = {"cleanup.policy": "delete", "retention.ms": str(retention_days * DAY_MS)}
     compacted = {"cleanup.policy": "compact"}
+    # What a worker reads whole when it begins: only closed segments are compacted.
+    reread = compacted | message | {"segment.bytes": str(64 * 1024 * 1024)}
     latest = {"cleanup.policy": "compact,delete", "retention.ms": str(30 * DAY_MS)}
     return (
         TopicSpec(EVENTS, "every event, keyed by session", partitions, limited | message),
@@ -60,8 +62,8 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
         ),
         TopicSpec(ALERTS, "latest state of each alert", 1, compacted),
         TopicSpec(ALERTS_LOG, "every transition of an alert", 1, kept),
-        TopicSpec(ALERTS_STATE, "how far alerts were judged and told of", 1, compacted | message),
+        TopicSpec(ALERTS_STATE, "how far alerts were judged and told of", 1, reread),
         TopicSpec(SILENCES, "silences, by id", 1, compacted),
-        TopicSpec(DELIVERIES, "latest state of each delivery", 1, compacted | message),
+        TopicSpec(DELIVERIES, "latest state of each delivery", 1, reread),
         TopicSpec(DEAD_LETTERS, "events that the archive refused", 1, kept | message),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from headrace.events.settings import Settings
 from headrace.sinks.clickhouse import ClickHouseSink
+from headrace.sinks.notify.receivers import read_receivers
 from headrace.streams import archive
 from headrace.streams.alerts import processor as alerts
 from headrace.streams.alerts import rules
@@ -15,6 +17,9 @@ from headrace.streams.alerts.processor import AlertsProcessor
 from headrace.streams.archive import Archive, ArchiveOptions
 from headrace.streams.metrics import prices, processor
 from headrace.streams.metrics.processor import MetricsProcessor
+from headrace.streams.notify import processor as notify
+from headrace.streams.notify.parts import Plan
+from headrace.streams.notify.processor import NotifyProcessor
 from headrace.streams.processor import Processor
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
@@ -45,8 +50,15 @@ def _alerts(settings: Settings, metrics: Metrics, options: Options) -> Processor
     )
 
 
+def _notify(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    found = rules.load(settings.alert_rules)
+    receivers = read_receivers([table.data for table in found.receivers], os.environ)
+    return NotifyProcessor(settings, Plan(found, receivers), metrics, tuning=options.tuning)
+
+
 FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {
     archive.NAME: _archive,
     processor.NAME: _metrics,
     alerts.NAME: _alerts,
+    notify.NAME: _notify,
 }

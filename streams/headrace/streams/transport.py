@@ -154,6 +154,8 @@ class CoalescingConsumer(driver.Consumer):
         self._current: set[int] = set()
         self._room = asyncio.Event()
         self._buffered_bytes = 0
+        self.assignments = 0
+        """How many times it has been told its partitions."""
 
     @property
     def buffered_bytes(self) -> int:
@@ -282,6 +284,10 @@ class CoalescingConsumer(driver.Consumer):
         await super().seek(partition, offset)
         self._forget([partition])
         self._ends[partition] = offset
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.assignments += 1
+        await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         await self.commit()

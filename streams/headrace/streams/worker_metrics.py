@@ -20,13 +20,7 @@ class Metrics:
         self.bytes = self._counter(defs.BYTES)
         self.dead_letters = self._counter(defs.DEAD_LETTERS)
         self.retries = self._counter(defs.RETRIES)
-        self.insert_seconds = Histogram(
-            defs.INSERT_SECONDS.name,
-            defs.INSERT_SECONDS.help,
-            defs.INSERT_SECONDS.labels,
-            buckets=defs.INSERT_SECONDS.buckets,
-            registry=self._registry,
-        )
+        self.insert_seconds = self._histogram(defs.INSERT_SECONDS)
         self.lag = self._gauge(defs.LAG)
         self.buffered = self._gauge(defs.BUFFERED)
         self.assigned = self._gauge(defs.ASSIGNED)
@@ -36,6 +30,13 @@ class Metrics:
         self.alerts_transitions = self._counter(defs.ALERTS_TRANSITIONS)
         self.alerts_late = self._counter(defs.ALERTS_LATE)
         self.alerts_unreadable = self._counter(defs.ALERTS_UNREADABLE)
+        self.notifications = self._counter(defs.NOTIFICATIONS)
+        self.notify_waiting = self._gauge(defs.NOTIFY_WAITING)
+        self.notify_parked = self._gauge(defs.NOTIFY_PARKED)
+        self.notify_disabled = self._gauge(defs.NOTIFY_DISABLED)
+        self.notify_unknown = self._counter(defs.NOTIFY_UNKNOWN)
+        self.notify_seconds = self._histogram(defs.NOTIFY_SECONDS)
+        self.silences_active = self._gauge(defs.SILENCES_ACTIVE)
 
     def register(self, collector: Collector) -> None:
         """Show what a collector finds beside them."""
@@ -53,3 +54,12 @@ class Metrics:
 
     def _gauge(self, definition: MetricDef) -> Gauge:
         return Gauge(definition.name, definition.help, definition.labels, registry=self._registry)
+
+    def _histogram(self, definition: MetricDef) -> Histogram:
+        return Histogram(
+            definition.name,
+            definition.help,
+            definition.labels,
+            buckets=definition.buckets,
+            registry=self._registry,
+        )

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal, Protocol, cast
 
 from headrace.sinks.notify.notification import Notification
 
-Status = Literal["queued", "retrying", "delivered", "parked"]
+Status = Literal["queued", "retrying", "delivered", "parked", "asked"]
+"""``asked``: it was parked, and a person asked for it to be delivered again."""
 
 UNFINISHED: Final[frozenset[Status]] = frozenset({"queued", "retrying"})
 
@@ -76,8 +77,8 @@ class DeliveryLog(Protocol):
     """Where records are appended; of each delivery the last one counts.
 
     Used by the tasks of one loop, several at a time; the appends of one delivery never overlap.
-    Only what must still be sent or shown has to be kept: unfinished and parked deliveries for good,
-    delivered ones for as long as their transitions may be read again (a day is plenty).
+    Only what must still be sent or shown has to be kept: unfinished and parked deliveries whole,
+    delivered ones for as long as they may be notified again, and of those no transitions.
     """
 
     async def append(self, record: DeliveryRecord) -> None:

@@ -95,14 +95,14 @@ class Notifier:
         return delivery_id
 
     async def redeliver(self, delivery_id: str) -> None:
-        """Queue a parked delivery again, under its old id and with all its tries.
+        """Queue a delivery again that is parked or asked for, under its old id.
 
         A receiver that is disabled is enabled by it: a person has said so. Raises
         :class:`~headrace.events.errors.HeadraceError` if no delivery of that id is parked or its
         receiver is gone.
         """
         record = await self._deliveries.last(delivery_id)
-        if record is None or record.status != "parked":
+        if record is None or record.status not in {"parked", "asked"}:
             raise HeadraceError(f"{delivery_id}: no such delivery is parked")
         lane = self._lanes.get(record.notification.receiver)
         if lane is None:

@@ -35,16 +35,25 @@ class Inhibitor:
     def __init__(self, inhibits: Iterable[Inhibit]) -> None:
         self._inhibits = tuple(inhibits)
         self._firing: dict[str, Mapping[str, str]] = {}
+        """The labels of all that fires: after a restart other inhibitions may be in force."""
+        self._sources: dict[str, Mapping[str, str]] = {}
+        """Those of them that may mute others."""
         self._latest = Latest()
 
     def take(self, transition: Transition) -> None:
         """Take a transition in; one that was overtaken changes nothing."""
         if not self._latest.take(transition.id, transition.seq):
             return
-        if transition.state != "firing":
+        if transition.state == "firing":
+            self._fires(transition.id, transition.labels)
+        else:
             self._firing.pop(transition.id, None)
-        elif any(all_match(one.source, transition.labels) for one in self._inhibits):
-            self._firing[transition.id] = transition.labels
+            self._sources.pop(transition.id, None)
+
+    def _fires(self, name: str, labels: Mapping[str, str]) -> None:
+        self._firing[name] = labels
+        if any(all_match(one.source, labels) for one in self._inhibits):
+            self._sources[name] = labels
 
     def inhibited_by(self, labels: Mapping[str, str]) -> str | None:
         """Give the id of a firing alert that mutes one with these labels, None where none does.
@@ -55,7 +64,7 @@ class Inhibitor:
             if not all_match(rule.target, labels):
                 continue
             both = all_match(rule.source, labels)
-            for name, source in self._firing.items():
+            for name, source in self._sources.items():
                 if (
                     all_match(rule.source, source)
                     and all(source.get(one, "") == labels.get(one, "") for one in rule.equal)
@@ -63,3 +72,12 @@ class Inhibitor:
                 ):
                     return name
         return None
+
+    def as_data(self) -> dict[str, dict[str, str]]:
+        """Give the labels of what fires, by id. What came last of each id is not among it."""
+        return {name: dict(labels) for name, labels in self._firing.items()}
+
+    def load(self, data: Mapping[str, Mapping[str, str]]) -> None:
+        """Take up what :meth:`as_data` gave."""
+        for name, labels in data.items():
+            self._fires(name, labels)

@@ -78,6 +78,10 @@ class Silences:
         if before is None or one.updated_at >= before.updated_at:
             self._silences[one.id] = one
 
+    def forget(self, name: str) -> None:
+        """Drop a silence whose record is gone."""
+        self._silences.pop(name, None)
+
     def expire(self, name: str, now: float) -> Silence:
         """End a silence now; gives the version that is to be written.
 

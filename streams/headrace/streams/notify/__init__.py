@@ -1,0 +1,4 @@
+"""The processor ``notify``: from agent.alerts.log to the receivers.
+
+Read :mod:`~headrace.streams.notify.duty` first.
+"""

@@ -1,0 +1,104 @@
+"""What a duty works with: connections, what was read of the topics, and who tells."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaProducer
+
+from headrace.events import topics
+from headrace.events.settings import Settings
+from headrace.producers.kafka_log import incarnation_of
+from headrace.sinks.notify.notifier import Notifier
+from headrace.sinks.notify.receiver import Receiver
+from headrace.streams.alerts.model import RuleSet
+from headrace.streams.notify.deliveries import KafkaDeliveryLog
+from headrace.streams.notify.follower import Follower
+from headrace.streams.notify.saved import SavedState
+from headrace.streams.notify.silences_feed import SilencesFeed
+from headrace.streams.notify.tally import Tally
+from headrace.streams.notify.teller import Teller
+from headrace.streams.producer import start_producer
+
+CLOSE_SECONDS = 2.0
+"""For tries under way, when the partition is lost. Whoever takes over waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the operator's file says: who is to be told, and how."""
+
+    rules: RuleSet
+    receivers: tuple[Receiver, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(receiver.name for receiver in self.receivers)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a duty works with. Its exit stack closes it."""
+
+    producer: AIOKafkaProducer
+    saved: SavedState
+    deliveries: KafkaDeliveryLog
+    feed: SilencesFeed
+    followers: tuple[Follower, Follower]
+    notifier: Notifier
+    teller: Teller
+    tally: Tally
+    incarnation: str
+    """Which log it is: another one begins at 0."""
+    most_bytes: int
+    """A transition's, and those of a delivery together."""
+    stack: AsyncExitStack
+
+
+async def open_parts(settings: Settings, plan: Plan, tally: Tally, stack: AsyncExitStack) -> Parts:
+    """Connect, and read deliveries and silences to their ends.
+
+    Raises KafkaError, OSError or Retryable where Kafka is away.
+    """
+    kafka = settings.need_kafka()
+    producer = await start_producer(settings, "notify")
+    stack.push_async_callback(producer.stop)
+    incarnation = await incarnation_of(producer, settings.topic(topics.ALERTS_LOG))
+    deliveries = KafkaDeliveryLog(producer, settings.topic(topics.DELIVERIES), tally.settled)
+    feed = SilencesFeed(settings.topic(topics.SILENCES))
+    followers = (
+        Follower(kafka, settings.topic(topics.DELIVERIES), deliveries.take),
+        Follower(kafka, settings.topic(topics.SILENCES), feed.take),
+    )
+    for follower in followers:
+        stack.push_async_callback(follower.close)
+    await asyncio.gather(*(follower.start() for follower in followers))
+    notifier = Notifier(plan.receivers, deliveries, external_url=settings.external_url)
+    stack.push_async_callback(notifier.close, CLOSE_SECONDS)
+    # Half of what a record may have: beside them stand their ids and their group.
+    most = settings.max_event_bytes // 2
+    return Parts(
+        producer,
+        SavedState(kafka, settings.topic(topics.ALERTS_STATE), producer, settings.max_event_bytes),
+        deliveries,
+        feed,
+        followers,
+        notifier,
+        Teller(plan.rules, plan.names, feed.silences, most),
+        tally,
+        incarnation,
+        most,
+        stack,
+    )
+
+
+async def load(parts: Parts, now: float) -> int:
+    """Take up what the last worker left; where to go on reading."""
+    state = await parts.saved.load()
+    if state is None:
+        return 0
+    parts.teller.load(state, now)
+    offset: int = state["offset"] if state["log"] == parts.incarnation else 0
+    return offset

@@ -1,0 +1,151 @@
+"""A crash at every single write: what was queued is queued once, and nothing is forgotten.
+
+Kafka is a list of records here, and the worker dies before or after any of them. Then another one
+goes on, later, when more alerts have come: what was told must not be told in another grouping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from headrace.sinks.notify.notifier import Notifier
+from headrace.sinks.notify.receiver import Receiver
+from headrace.streams.alerts.rules import loads
+from headrace.streams.notify import saved
+from headrace.streams.notify.deliveries import KafkaDeliveryLog
+from headrace.streams.notify.duty import Duty
+from headrace.streams.notify.parts import Parts, load
+from headrace.streams.notify.saved import SavedState
+from headrace.streams.notify.silences_feed import SilencesFeed
+from headrace.streams.notify.tally import Tally
+from headrace.streams.notify.teller import Teller
+from headrace.streams.worker_metrics import Metrics
+from tests.notify.disk import CrashError, Disk
+from tests.notify.things import NOW, ManualClock, ScriptedSender, transition
+
+RULES = loads('[grouping]\nby = ["tenant"]\nwait = "0s"\ninterval = "10s"\nrepeat = "1h"')
+
+
+async def worker(disk: Disk, clock: ManualClock, end: int = 0) -> Duty:
+    """One whose log ended there when it began."""
+    producer = cast("Any", disk)
+    tally = Tally(Metrics(), clock.now)
+    deliveries = KafkaDeliveryLog(producer, "deliveries", tally.settled)
+    for record in disk.records.get("deliveries", []):
+        deliveries.take(record)
+    feed = SilencesFeed("silences")
+    notifier = Notifier(
+        [Receiver("ops", "webhook", ())],
+        deliveries,
+        clock=clock,
+        sender_of=lambda _: ScriptedSender(),
+    )
+    state = SavedState(cast("Any", None), "state", producer, 1000)
+    teller = Teller(RULES, ["ops"], feed.silences, 10_000)
+    parts = Parts(
+        producer,
+        state,
+        deliveries,
+        feed,
+        cast("Any", ()),
+        notifier,
+        teller,
+        tally,
+        "log",
+        10_000,
+        AsyncExitStack(),
+    )
+    duty = Duty(parts, await load(parts, clock.now()), end, clock.now)
+    await duty._save()
+    return duty
+
+
+def news(offset: int, alert: str, state: str, seq: int) -> SimpleNamespace:
+    labels = {"tenant": "zenith" if alert == "a3" else "acme", "alertname": alert}
+    value = transition(state, alert, seq, labels=labels)
+    return SimpleNamespace(offset=offset, value=orjson.dumps(value))
+
+
+LOG = [
+    news(0, "a1", "firing", 1),
+    news(1, "a2", "firing", 1),
+    news(2, "a1", "resolved", 2),
+    news(3, "a3", "firing", 1),
+]
+
+
+async def live(disk: Disk, clock: ManualClock, at_a_time: int) -> None:
+    """Read the log in steps of so many records, each told before the next comes."""
+    duty = await worker(disk, clock)
+    await duty._pass()
+    while duty.offset < len(LOG):
+        duty.take(LOG[duty.offset : duty.offset + at_a_time])
+        await duty._pass()
+        clock.advance(11)
+    await duty._pass()
+
+
+MOST = 60
+POINTS = [(writes, lands) for writes in range(1, MOST) for lands in (True, False)]
+
+
+@pytest.mark.parametrize(("writes", "lands"), POINTS)
+async def test_a_crash_at_any_write(
+    writes: int, lands: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, clock = Disk(left=writes, last_lands=lands), ManualClock(NOW)
+    monkeypatch.setattr(saved, "latest", disk.latest)
+    crashed = False
+    try:
+        await live(disk, clock, 1)
+    except CrashError:
+        crashed = True
+    clock.advance(30)
+    disk.left = 10**9
+    await live(disk, clock, len(LOG))
+
+    # Of each notification of a group one delivery was queued.
+    told: dict[tuple[str, int], set[str]] = {}
+    news_told: set[tuple[str, int]] = set()
+    for record in disk.records["deliveries"]:
+        delivery = orjson.loads(record.value)
+        told.setdefault((delivery["group_key"], delivery["number"]), set()).add(delivery["id"])
+        news_told |= {(alert, seq) for alert, seq in delivery["ids"]}
+    assert all(len(ids) == 1 for ids in told.values()), told
+    assert {("a2", 1), ("a3", 1)} <= news_told
+    # The end of a1 is told exactly where its beginning was.
+    state = await SavedState(cast("Any", None), "state", cast("Any", disk), 1000).load()
+    assert state is not None
+    # What was queued days ago, and is forgotten since, must not be queued again.
+    assert state["outbox"] == []
+    assert (("a1", 1) in news_told) == (("a1", 2) in news_told)
+    if not crashed:
+        assert {("a1", 1), ("a1", 2)} <= news_told
+
+
+async def test_nothing_is_told_before_the_log_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert that fired and ended while nobody read is told to nobody."""
+    disk, clock = Disk(), ManualClock(NOW)
+    monkeypatch.setattr(saved, "latest", disk.latest)
+    duty = await worker(disk, clock, end=3)
+    for number, record in enumerate(LOG[:3]):
+        assert "deliveries" not in disk.records, number
+        duty.take([record])
+        await duty._pass()
+    (queued,) = disk.records["deliveries"]
+    assert orjson.loads(queued.value)["ids"] == [["a2", 1]]
+
+
+def test_the_crashes_reach_the_end() -> None:
+    """The last crash point lies behind the last write, so that every write was one."""
+    disk, clock = Disk(), ManualClock(NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved, "latest", disk.latest)
+        asyncio.run(live(disk, clock, 1))
+    assert 20 < sum(map(len, disk.records.values())) < MOST
