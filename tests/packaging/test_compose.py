@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from headrace.cli.group import cli
 from headrace.events.settings import VARIABLES, load
+from headrace.streams.processors import FACTORIES
 
 pytestmark = pytest.mark.programs
 
@@ -43,7 +44,13 @@ def services() -> dict[str, Any]:
 
 
 def test_config_passes_and_names_every_service(services: dict[str, Any]) -> None:
-    assert set(services) == {"kafka", "clickhouse", "topics", "schema", "archive", "prometheus"}
+    assert set(services) == {"kafka", "clickhouse", "topics", "schema", "prometheus", *FACTORIES}
+
+
+def test_prometheus_scrapes_every_worker() -> None:
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    (job,) = scraped["scrape_configs"]
+    assert set(job["dns_sd_configs"][0]["names"]) == set(FACTORIES)
 
 
 def test_no_password_is_in_the_files() -> None:
@@ -92,7 +99,7 @@ def test_who_waits_for_a_server_waits_for_where_others_reach_it(services: dict[s
 
 
 def test_its_settings_are_headraces_own(services: dict[str, Any]) -> None:
-    for name in ("topics", "schema", "archive"):
+    for name in ("topics", "schema", *FACTORIES):
         environ = {k: str(v) for k, v in services[name]["environment"].items()}
         assert set(environ) <= set(VARIABLES)
         settings = load(environ, state_dir=Path("/nonexistent"))
@@ -101,7 +108,7 @@ def test_its_settings_are_headraces_own(services: dict[str, Any]) -> None:
 
 
 def test_its_commands_are_headraces_own(services: dict[str, Any]) -> None:
-    for name in ("topics", "schema", "archive"):
+    for name in ("topics", "schema", *FACTORIES):
         program, *arguments = services[name]["command"]
         assert program == "headrace"
         flags = [word for word in arguments if word.startswith("--")]
