@@ -47,6 +47,8 @@ def build(scenario: Scenario, llm: ScriptedLLM, directory: Path, stop: threading
         llm.add(scenario.session, RESEARCHER_MODEL, scenario.sub_agent)
     for turn in scenario.turns:
         llm.add(scenario.session, scenario.model, turn.replies)
+    if scenario.churns:
+        llm.never_cache(scenario.session)
     rules = [{"tool": tool, "action": "deny"} for tool in scenario.deny]
     return Agentao(
         api_key="scripted",

@@ -60,6 +60,7 @@ class ScriptedLLM:
         self._lock = threading.Lock()
         self._scripts: defaultdict[tuple[str, str], deque[Reply]] = defaultdict(deque)
         self._cached: dict[tuple[str, str], int] = {}
+        self._uncached: set[str] = set()
         self.requests = 0
         """How many requests were answered, errors among them."""
         server = _Server(("127.0.0.1", 0), _Handler)
@@ -93,6 +94,11 @@ class ScriptedLLM:
         """Return the ``base_url`` for a client that should read ``conversation``'s script."""
         return f"http://127.0.0.1:{self._server.server_port}/c/{conversation}/v1"
 
+    def never_cache(self, conversation: str) -> None:
+        """Take nothing from the cache, as where something new stands at a prompt's beginning."""
+        with self._lock:
+            self._uncached.add(conversation)
+
     def add(self, conversation: str, model: str, replies: Sequence[Reply]) -> None:
         """Append to a script."""
         with self._lock:
@@ -109,7 +115,7 @@ class ScriptedLLM:
                 return Reply(over, status=400), 0
             reply = script.popleft()
             cached = min(self._cached.get(key, 0), prompt_tokens)
-            if reply.status == 200:  # noqa: PLR2004 - the HTTP status
+            if reply.status == 200 and conversation not in self._uncached:  # noqa: PLR2004 - HTTP's
                 self._cached[key] = prompt_tokens // CACHE_BLOCK * CACHE_BLOCK
             return reply, cached
 

@@ -1,4 +1,4 @@
-"""``headrace demo``: from agents to SQL, once, and everything put away again."""
+"""``headrace demo``: from agents to SQL and to webhooks, once, and everything put away again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.cli.archive import connect
+from headrace.cli.demo.alarms import RULES, wait_alerts
 from headrace.cli.demo.backstage import places, until_interrupted
 from headrace.cli.demo.llm_server import ScriptedLLM
 from headrace.cli.demo.performance import (
@@ -20,8 +21,10 @@ from headrace.cli.demo.performance import (
     wait_archived,
 )
 from headrace.cli.demo.progress import Line
+from headrace.cli.demo.receiver import Receiver, receiver
 from headrace.cli.demo.show import Findings, find, show, where
 from headrace.cli.output import print_json
+from headrace.events.settings import Settings
 from headrace.local.stack import LocalStack
 
 
@@ -40,9 +43,9 @@ def run(*, as_json: bool = False, keep: bool = False, state_dir: Path | None = N
     archived = found.verdict.totals.archived
     fine = found.verdict.adds_up and archived == played.before + sent.accepted - sent.lost
     if as_json:
-        print_json(_json(found, sent) | {"adds_up": fine, "seconds": _since(started)})
+        print_json(_json(found, sent, played.heard) | {"adds_up": fine, "seconds": _since(started)})
     else:
-        show(found, sent)
+        show(found, sent, played.heard)
         if keep or state_dir:
             where(played.state)
     return 0 if fine else 1
@@ -56,24 +59,34 @@ class _Played:
     """Events in the archive beforehand: none, but where a state directory is used again."""
     sent: Accepted
     found: Findings
+    heard: Receiver
     state: Path
 
 
 async def _demo(keep: bool, state_dir: Path | None, line: Line) -> _Played:
-    line.say("Starting Kafka, ClickHouse and the archive")
-    with places(keep=keep, state_dir=state_dir) as here, ScriptedLLM() as llm:
-        async with rehearsal(llm, here.agents) as making, LocalStack(here.state) as stack:
+    line.say("Starting Kafka, ClickHouse and the workers")
+    with (
+        places(keep=keep, state_dir=state_dir) as here,
+        ScriptedLLM() as llm,
+        receiver() as heard,
+    ):
+        settings = Settings(state_dir=here.state, alert_rules=RULES)
+        async with (
+            rehearsal(llm, here.agents) as making,
+            LocalStack(here.state, settings=settings) as stack,
+        ):
             with connect(stack.settings) as archive:
                 before = count_archived(archive)
                 sent = await perform(await making, stack.settings, here.spool, line)
                 await wait_archived(archive, before + sent.accepted - sent.lost, line)
             line.say("Accounting for every event")
             found = await asyncio.to_thread(find, replace(stack.settings, spool_dir=here.spool))
+            await wait_alerts(heard, line)
             line.say("Putting everything away")
-        return _Played(before, sent, found, here.state)
+        return _Played(before, sent, found, heard, here.state)
 
 
-def _json(found: Findings, sent: Accepted) -> dict[str, Any]:
+def _json(found: Findings, sent: Accepted, heard: Receiver) -> dict[str, Any]:
     return {
         **found.totals,
         "events_accepted": sent.accepted,
@@ -81,6 +94,10 @@ def _json(found: Findings, sent: Accepted) -> dict[str, Any]:
         "events_archived": found.verdict.totals.archived,
         "events_dropped": dict(sent.dropped),
         "events_missing": found.verdict.totals.missing,
+        "alerts_fired": len(heard.names("firing")),
+        "alerts_resolved": len(heard.names("resolved")),
+        "webhooks_verified": heard.webhooks,
+        "webhooks_refused": heard.refused,
     }
 
 

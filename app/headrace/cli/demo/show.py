@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from headrace.cli.archive import Row, connect
 from headrace.cli.demo.performance import Accepted
+from headrace.cli.demo.receiver import Receiver
 from headrace.cli.demo.results import QUESTIONS, Question, totals
 from headrace.cli.output import cell, console, say
 from headrace.cli.replay.entries import Entry
@@ -53,7 +55,7 @@ def find(settings: Settings) -> Findings:
         )
 
 
-def show(found: Findings, sent: Accepted) -> None:
+def show(found: Findings, sent: Accepted, heard: Receiver) -> None:
     """Print everything, for a person."""
     heading(
         f"{found.totals['sessions']} sessions of {found.totals['tenants']} tenants,"
@@ -61,12 +63,25 @@ def show(found: Findings, sent: Accepted) -> None:
     )
     for question, rows in found.answers:
         answer(question, rows)
+    alarms(heard)
     tenant, session = REPLAYED
     heading(f"headrace replay {session} --tenant {tenant}")
     show_timeline(found.replayed, full=False)
     heading("headrace verify")
     say(f"the hook accepted {sent.accepted:,} events, Kafka acknowledged {sent.delivered:,}")
     verify_show.show(found.verdict)
+
+
+def alarms(heard: Receiver) -> None:
+    """Print what the webhooks told, in the order in which they came."""
+    heading(f"{heard.webhooks} webhooks arrived, each with a right signature")
+    out = console()
+    for one in heard.heard:
+        style = "red" if one.status == "firing" else "green"
+        line = Text(INDENT + f"{time.strftime('%H:%M:%S', time.localtime(one.at))}  ", style="dim")
+        line.append(f"{one.status:<10}", style=style)
+        line.append(f"{one.severity:<10}{one.name:<20}{one.summary}", style="default")
+        out.print(line, soft_wrap=True)
 
 
 def heading(text: str) -> None:

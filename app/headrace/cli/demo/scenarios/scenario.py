@@ -41,6 +41,8 @@ class Scenario:
     """Of the working directory, by name."""
     sub_agent: tuple[Reply, ...] = ()
     """What the model of the sub-agent ``researcher`` says."""
+    churns: bool = False
+    """The prompt begins with something new at every call: nothing comes from the cache."""
     forget: bool = False
     """The user asks to be forgotten at the end: the agent's memory is cleared."""
 
