@@ -7,7 +7,7 @@ BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
 .PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
-        bench-metrics-kafka bench-pipeline bench-pipeline-kafka bench-latency clean
+        bench-metrics-kafka bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,10 @@ format: $(STAMP) ## Format and fix
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency ## Every benchmark on the local stack
+bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
+	$(BIN)/python benchmarks/alerts.py
+
+bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +97,24 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def run(
-    given: argparse.Namespace, measure: Callable[[Chain, Path], dict[str, Any]]
+    given: argparse.Namespace,
+    measure: Callable[[Chain, Path], dict[str, Any]],
+    *,
+    workers: Sequence[str] = ("archive",),
+    rules: str = "",
 ) -> dict[str, Any]:
-    """Measure a chain of its own in a directory of its own; print the result, and return it."""
+    """Measure a chain of its own in a directory of its own; print the result, and return it.
+
+    ``rules`` is the text of a rules file.
+    """
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         directory = Path(name)
-        with chain(directory, real_kafka=given.kafka) as running:
+        settings = Settings(state_dir=directory / "state")
+        if rules:
+            (directory / "rules.toml").write_text(rules)
+            settings = replace(settings, alert_rules=directory / "rules.toml")
+        make = _on_real_kafka if given.kafka else _local
+        with make(directory, settings, workers) as running:
             kafka = "Apache Kafka" if given.kafka else "embedded"
             result = {"kafka": kafka, "cpus": os.cpu_count(), **measure(running, directory)}
     print(json.dumps(result, indent=1))
@@ -112,21 +124,14 @@ def run(
 
 
 @contextlib.contextmanager
-def chain(directory: Path, *, real_kafka: bool) -> Iterator[Chain]:
-    """Start everything, with topics and schema; stop it at the end."""
-    with _on_real_kafka(directory) if real_kafka else _local(directory) as running:
-        yield running
-
-
-@contextlib.contextmanager
-def _local(directory: Path) -> Iterator[Chain]:
-    with LocalStack(directory / "state") as stack:
+def _local(directory: Path, settings: Settings, workers: Sequence[str]) -> Iterator[Chain]:
+    with LocalStack(directory / "state", settings=settings, workers=workers) as stack:
         pids = {part["name"]: part["pid"] for part in stack.status()["parts"]}
         yield Chain(stack.writer, pids)
 
 
 @contextlib.contextmanager
-def _on_real_kafka(directory: Path) -> Iterator[Chain]:
+def _on_real_kafka(directory: Path, settings: Settings, workers: Sequence[str]) -> Iterator[Chain]:
     loop, state = BackgroundLoop("chain"), StateDir(directory / "state")
     cluster = KafkaCluster(directory / "kafka")
     state.acquire()
@@ -137,19 +142,22 @@ def _on_real_kafka(directory: Path) -> Iterator[Chain]:
         cluster.start()
         loop.run(clickhouse.start())
         url = f"http://writer:{words['writer']}@{clickhouse.address}/headrace"
-        settings = Settings(
-            state_dir=state.path,
+        settings = replace(
+            settings,
             kafka=KafkaSettings(cluster.bootstrap),
             clickhouse=ClickHouseSettings(url),
         )
         schema.apply(settings.need_clickhouse())
         loop.run(topic_admin.apply(settings))
-        worker = WorkerPart("archive", state, {**os.environ, **variables_of(settings)})
-        loop.run(worker.start())
-        parts.insert(0, worker)
+        running = [
+            WorkerPart(name, state, {**os.environ, **variables_of(settings)}) for name in workers
+        ]
+        for worker in running:
+            loop.run(worker.start())
+            parts.insert(0, worker)
 
         async def well() -> bool:
-            return (await worker.health()).trouble is None
+            return all([(await worker.health()).trouble is None for worker in running])
 
         loop.run(wait_until(well, 60))
         broker = cluster.brokers[0].child
