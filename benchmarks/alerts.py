@@ -5,8 +5,8 @@
 An agent process calls the hook at the rate. A few times a second it lets a tool of a new name fail
 once, which makes an alert of its own: one rule, one pane long, groups by tool. A receiver on
 loopback checks the signature and notes when the webhook came. A pane ends every ten seconds of the
-events' time; an alert cannot come before, so its latency is counted from there. The first pane is not
-counted: an agent that starts imports for seconds.
+events' time; an alert cannot come before, so its latency is counted from there. The first pane is
+not counted: an agent that starts imports for seconds.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from headrace.producers.lanes import undelivered_bytes
 from headrace.sinks import schema
 from headrace.streams import topic_admin
 
-WORKERS: Final = ("archive",)
+WORKERS: Final = ("archive", "metrics", "alerts", "notify")
 """The stream processors of the stack."""
 
 KEPT: Final = (topics.ALERTS, topics.ALERTS_STATE, topics.SILENCES, topics.DELIVERIES)

@@ -80,7 +80,9 @@ def alarms(heard: Receiver) -> None:
         style = "red" if one.status == "firing" else "green"
         line = Text(INDENT + f"{time.strftime('%H:%M:%S', time.localtime(one.at))}  ", style="dim")
         line.append(f"{one.status:<10}", style=style)
-        line.append(f"{one.severity:<10}{one.name:<20}{one.summary}", style="default")
+        line.append(
+            f"{one.severity:<10}{safe_text(one.name):<20}{safe_text(one.summary)}", style="default"
+        )
         out.print(line, soft_wrap=True)
 
 
