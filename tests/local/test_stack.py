@@ -19,13 +19,15 @@ from headrace.producers import condition
 from tests.local.rows import count, query, send
 from tests.support import unique, wait_until
 
+ARCHIVE = ("archive",)
+"""One worker stands for all; tests of `headrace up` have the others."""
 QUICK = Patience(unwell_for=1.0, check_every=0.5, server_stops_within=1.0)
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     directory = tmp_path_factory.mktemp("stack") / "state"
-    with LocalStack(directory, page=render, patience=QUICK) as running:
+    with LocalStack(directory, page=render, patience=QUICK, workers=ARCHIVE) as running:
         yield running
 
 
@@ -118,7 +120,7 @@ async def test_the_directory_is_locked_in_one_line(stack: LocalStack) -> None:
 
 async def test_two_stacks_do_not_meet(stack: LocalStack, tmp_path: Path) -> None:
     session = unique("session")
-    async with LocalStack(tmp_path / "other") as other:
+    async with LocalStack(tmp_path / "other", workers=ARCHIVE) as other:
         assert {stack.pid("kafka"), stack.pid("archive")}.isdisjoint(
             {other.pid("kafka"), other.pid("archive")}
         )
@@ -138,7 +140,7 @@ async def test_two_stacks_do_not_meet(stack: LocalStack, tmp_path: Path) -> None
 
 async def test_a_restart_keeps_the_archive_and_the_addresses(tmp_path: Path) -> None:
     session = unique("session")
-    async with LocalStack(tmp_path / "state") as first:
+    async with LocalStack(tmp_path / "state", workers=ARCHIVE) as first:
         await send(first.settings, session, range(1, 6))
 
         async def there() -> bool:
@@ -146,7 +148,7 @@ async def test_a_restart_keeps_the_archive_and_the_addresses(tmp_path: Path) -> 
 
         await wait_until(there, 60)
     assert not (tmp_path / "state" / "stack.json").exists()
-    async with LocalStack(tmp_path / "state") as second:
+    async with LocalStack(tmp_path / "state", workers=ARCHIVE) as second:
         assert second.settings == first.settings
         assert await count(second.settings, session) == 5
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from headrace.local.kafka import cluster_id
+from headrace.local.stack import WORKERS
 from tests.local.rows import query
 from tests.support import wait_until_sync
 
@@ -25,7 +26,7 @@ PARTS = {
     "tansu broker",
     "headrace.local.clickhouse",
     "headrace.producers.ship",
-    "headrace.streams.worker archive",
+    *(f"headrace.streams.worker {name}" for name in WORKERS),
 }
 
 
