@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -117,4 +118,5 @@ def same(told: Value | None, found: Value | None) -> bool:
     """Whether they are equal; sums of thousandths may differ by their rounding."""
     if told is None or found is None:
         return told is found
-    return told == (found[0], pytest.approx(found[1], rel=1e-12), found[2])
+    close = math.isclose(told[1], found[1], rel_tol=1e-12, abs_tol=1e-12)
+    return close and (told[0], told[2]) == (found[0], found[2])
