@@ -20,13 +20,8 @@ class Metrics:
         self.bytes = self._counter(defs.BYTES)
         self.dead_letters = self._counter(defs.DEAD_LETTERS)
         self.retries = self._counter(defs.RETRIES)
-        self.insert_seconds = Histogram(
-            defs.INSERT_SECONDS.name,
-            defs.INSERT_SECONDS.help,
-            defs.INSERT_SECONDS.labels,
-            buckets=defs.INSERT_SECONDS.buckets,
-            registry=self._registry,
-        )
+        self.insert_seconds = self._histogram(defs.INSERT_SECONDS)
+        self.freshness = self._histogram(defs.FRESHNESS)
         self.lag = self._gauge(defs.LAG)
         self.buffered = self._gauge(defs.BUFFERED)
         self.assigned = self._gauge(defs.ASSIGNED)
@@ -47,6 +42,15 @@ class Metrics:
         # The library puts _total back itself.
         name = definition.name[: -len("_total")]
         return Counter(name, definition.help, definition.labels, registry=self._registry)
+
+    def _histogram(self, definition: MetricDef) -> Histogram:
+        return Histogram(
+            definition.name,
+            definition.help,
+            definition.labels,
+            buckets=definition.buckets,
+            registry=self._registry,
+        )
 
     def _gauge(self, definition: MetricDef) -> Gauge:
         return Gauge(definition.name, definition.help, definition.labels, registry=self._registry)
