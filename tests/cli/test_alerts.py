@@ -181,7 +181,7 @@ def test_receivers_are_checked_with_their_secrets(
     monkeypatch.setenv("OPS_SECRET", "whsec_" + "A" * 43 + "=")
     file.write_text(file.read_text().partition('[[receiver]]\nname = "other"')[0])
     ran = cli("alerts", "check", str(file))
-    assert (ran.code, ran.out) == (0, f"{file}: 2 rules, 1 receivers\n")
+    assert (ran.code, ran.out) == (0, f"{file}: 2 rules, 1 receiver\n")
 
 
 def test_the_configured_rules_are_checked_else_the_shipped(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from headrace.cli.alerts.panes import Panes, floor, metrics_of, tenants_of
 from headrace.cli.alerts.trial import Tried, run
-from headrace.cli.alerts.words import when
+from headrace.cli.alerts.words import count, when
 from headrace.cli.archive import Archive
 from headrace.cli.faults import CommandError
 from headrace.cli.progress import Line
@@ -66,6 +66,6 @@ def _nothing(panes: Panes, start: int, end: int) -> str:
 def span_text(outcome: Outcome, rules: RuleSet) -> str:
     """Say what was tried on what."""
     return (
-        f"{when(outcome.start)} to {when(outcome.end)} (UTC), {len(rules.rules):,} rules of "
-        f"{rules.source}, {outcome.read:,} panes"
+        f"{when(outcome.start)} to {when(outcome.end)} (UTC), "
+        f"{count(len(rules.rules), 'rule')} of {rules.source}, {count(outcome.read, 'pane')}"
     )

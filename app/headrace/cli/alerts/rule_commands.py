@@ -106,17 +106,16 @@ def check(file: Path | None, state_dir: Path | None) -> int:
     rules. Every mistake is a line on stderr, and the exit code 2. Tells nobody.
     """
     from headrace.cli.alerts.rules import checked  # noqa: PLC0415 - httpx is slow to import
+    from headrace.cli.alerts.words import count  # noqa: PLC0415 - the same
 
     found, problems = checked(file or options.load(state_dir).alert_rules, os.environ)
     for one in problems:
         print(safe_text(one), file=sys.stderr)
     if found is None or problems:
         return 2
-    receivers = f"{len(found.receivers):,} receivers"
-    say(
-        f"{found.source}: {len(found.rules):,} rules, "
-        + (receivers if found.receivers else "no receivers: nobody is told")
-    )
+    told = count(len(found.receivers), "receiver")
+    rules = count(len(found.rules), "rule")
+    say(f"{found.source}: {rules}, {told if found.receivers else 'no receivers: nobody is told'}")
     return 0
 
 

@@ -18,20 +18,23 @@ _OURS: Final = ("v", "judged", "quiet_since", "fires")
 
 def show_current(found: Iterable[Current], rules: RuleSet) -> None:
     """Print what is, as a table."""
+    rows = list(found)
+    ended = ("ended",) if any(one.alert.ends_at is not None for one in rows) else ()
     print_table(
         (
             *("state", "severity", "rule", "tenant", "group", "value", "threshold", "since"),
-            *("ended", "muted", "receivers"),
+            *ended,
+            *("muted", "receivers"),
         ),
         [
             (
                 *_cells(one.alert, rules),
                 when(one.alert.starts_at),
-                when(one.alert.ends_at),
+                *(when(one.alert.ends_at) for _ in ended),
                 _muted(one),
                 ", ".join(one.alert.receivers),
             )
-            for one in found
+            for one in rows
         ],
         right=("value",),
     )

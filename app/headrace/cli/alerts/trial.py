@@ -35,7 +35,7 @@ class Tried:
     end: int
     """Where the span ends, in seconds since 1970."""
     episodes: list[Episode] = field(default_factory=list)
-    """Those that began within the span, in the order in which they were over."""
+    """Those that began within the span, in the order in which they began."""
     pages: int = 0
     """Notifications of something that fires, repeated ones too."""
     extreme: Extreme | None = None
@@ -72,6 +72,8 @@ def run(rules: RuleSet, panes: Iterable[PaneRecord], start: int, end: int) -> li
     for episode in backtest(rules, panes, end, watch):
         if episode.began_at >= start:
             watch.tried[episode.rule].episodes.append(episode)
+    for one in watch.tried.values():
+        one.episodes.sort(key=lambda episode: (episode.began_at, episode.id))
     return list(watch.tried.values())
 
 

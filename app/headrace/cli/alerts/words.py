@@ -45,6 +45,11 @@ def group_text(group: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in group.items() if name != "tenant")
 
 
+def count(number: int, what: str) -> str:
+    """Write how many there are: ``1 rule``, ``5 rules``."""
+    return f"{number:,} {what if number == 1 else what + 's'}"
+
+
 def when(seconds: float | None) -> str:
     """Write a time (s since 1970) in UTC for a table."""
     found = _utc(seconds)

@@ -179,4 +179,4 @@ def redeliver(
     if as_json:
         print_json({"asked": asked})
     else:
-        say(f"asked for {len(asked):,} deliveries again: see `headrace alerts deliveries`")
+        say(f"asked for {len(asked):,} again: see `headrace alerts deliveries`")
