@@ -62,6 +62,18 @@ def test_firings_are_counted_and_added_up() -> None:
     assert one.pages == 2 * 2
 
 
+def test_an_end_pages_nobody() -> None:
+    assert tried(failures((0, 100)) + failures((0, 300), tool="u")).pages == 2
+
+
+def test_each_page_goes_out_at_its_time() -> None:
+    """The first is due before the second tool's alert fires, and the next an interval later."""
+    waits = FAILS.replace("[grouping]", '[grouping]\nwait = "15s"')
+    late = failures((0, 200)) + failures((20, 200), tool="u")
+    assert tried(late, rules=waits).pages == 2 * 2
+    assert tried(failures((0, 200)) + failures((10, 200), tool="u"), rules=waits).pages == 2
+
+
 def test_what_fires_for_long_pages_again_and_what_is_muted_does_not() -> None:
     assert tried(failures((0, 1900))).pages == 2 * (1 + 3)
     muted = FAILS.replace('name = "Fails"', 'name = "Fails"\ninhibits = ["Other"]')

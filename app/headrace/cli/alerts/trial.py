@@ -116,8 +116,8 @@ class _Watch:
                 self._count(notification)
 
     def _count(self, notification: Notification) -> None:
-        if notification.reason in ("resolved alerts", "all resolved"):
-            return
+        if notification.reason == "resolved alerts":
+            return  # what fires still was told before
         for name in {one.rule for one in notification.alerts if one.state == "firing"}:
             self.tried[name].pages += 1
 
