@@ -1,4 +1,4 @@
-"""The values of agent.alerts, agent.alerts.deliveries and agent.alerts.silences."""
+"""The values of agent.alerts.deliveries and agent.alerts.silences."""
 
 from __future__ import annotations
 
@@ -9,15 +9,9 @@ import orjson
 from headrace.events.errors import Poison
 from headrace.sinks.notify.delivery_log import DeliveryRecord, Status
 from headrace.streams.alerts.silences import Silence
-from headrace.streams.alerts.transition import Transition
 
 _STATUSES: Final = frozenset(get_args(Status))
 _TIMES: Final = ("starts_at", "ends_at", "updated_at")
-
-
-def decode_transition(value: bytes) -> Transition:
-    """Raises :class:`ValueError` for what is no record of agent.alerts."""
-    return Transition.from_data(orjson.loads(value))
 
 
 def encode_delivery(record: DeliveryRecord) -> bytes:

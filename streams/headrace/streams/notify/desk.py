@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final, TypeVar
 
+import orjson
 from aiokafka.errors import KafkaError
 
 from headrace.events import topics
@@ -25,7 +26,6 @@ from headrace.streams.compacted import latest
 from headrace.streams.notify.codec import (
     decode_delivery,
     decode_silence,
-    decode_transition,
     encode_delivery,
     encode_silence,
 )
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 async def list_alerts(settings: Settings) -> list[Transition]:
     """Return the latest transition of each alert, those that ended among them."""
-    return await _read(settings, topics.ALERTS, decode_transition)
+    return await _read(settings, topics.ALERTS, _alert)
 
 
 async def list_deliveries(settings: Settings) -> list[DeliveryRecord]:
@@ -83,6 +83,10 @@ async def list_silences(settings: Settings) -> list[Silence]:
 async def write_silence(settings: Settings, silence: Silence) -> None:
     """Write a silence, or a newer version of one; the worker of ``notify`` heeds it from then."""
     await _write(settings, topics.SILENCES, {silence.id: encode_silence(silence)})
+
+
+def _alert(value: bytes) -> Transition:
+    return Transition.from_data(orjson.loads(value))
 
 
 async def _read(settings: Settings, name: str, decode: Callable[[bytes], T]) -> list[T]:
