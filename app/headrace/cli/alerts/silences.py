@@ -43,8 +43,9 @@ def add(settings: Settings, made: Silence) -> list[Transition]:
 
 
 async def _add(settings: Settings, made: Silence) -> list[Transition]:
-    await desk.write_silence(settings, made)
+    # Read first: what cannot be read must not leave a silence behind an error.
     firing = [one for one in await desk.list_alerts(settings) if one.state == "firing"]
+    await desk.write_silence(settings, made)
     return [one for one in firing if all_match(made.matchers, one.labels)]
 
 
