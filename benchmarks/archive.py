@@ -54,10 +54,12 @@ def clickhouse(folder: Path) -> Iterator[tuple[ClickHouseSettings, int]]:
 
 
 def metric(port: int, name: str) -> float:
-    """Read one of the worker's own counters."""
+    """Read one of the worker's own counters, over all labels."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    return sum(float(line.split()[1]) for line in lines if line.startswith(name + " "))
+    return sum(
+        float(line.split()[-1]) for line in lines if line.startswith((name + " ", name + "{"))
+    )
 
 
 def drain(settings: Settings, count: int, broker: int | None, ch_pid: int) -> dict[str, Any]:

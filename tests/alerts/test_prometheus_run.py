@@ -21,7 +21,7 @@ import pytest
 from headrace.cli.demo.alarms import RULES
 from headrace.cli.demo.llm_server import ScriptedLLM
 from headrace.cli.demo.performance import perform, rehearsal
-from headrace.cli.demo.progress import Line
+from headrace.cli.progress import Line
 from headrace.events import topics
 from headrace.events.settings import Settings
 from headrace.local.ports import free_port

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from headrace.events import topics
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box, topic_admin
 from headrace.streams.dead_letter_box import Place
 from tests.archive.rig import PARTITIONS, Rig
+from tests.sinks.records import a_transition, pane
 from tests.stack.clickhouse import start_clickhouse
 from tests.support import wait_until
 
@@ -182,6 +184,42 @@ class ArchiveBehaviour:
         finally:
             await rig.close()
             server.stop()
+
+    async def test_panes_and_transitions_are_archived_as_events_are(self, rig: Rig) -> None:
+        panes, alerts = rig.settings.topic(topics.METRICS), rig.settings.topic(topics.ALERTS_LOG)
+        values = [pane(rig.tenant, total=n, partition=n) for n in range(10)]
+        await rig.produce([*values, None, b"{bad", *values], partition=2, topic=panes)
+        said = [a_transition(rig.tenant, id="a", seq=seq).encode() for seq in (1, 2, 3)]
+        await rig.produce([*said, None, b"[]", *said], partition=0, topic=alerts)
+        await rig.produce([rig.line(1)])
+        worker = await rig.start()
+        await rig.archived(1)
+        await wait_until(lambda: _is(rig, {0: 1, 1: 0, 2: 0}), 60, what="events committed")
+        letters = await wait_until(lambda: _letters(rig, 3), 30, what="the letters")
+        assert {letter.place for letter in letters} == {
+            Place(panes, 2, 11),  # and not 10, which only takes back
+            Place(alerts, 0, 3),
+            Place(alerts, 0, 4),
+        }
+        of_tenant = "WHERE tenant = {tenant:String}"
+        assert await rig.scalar(f"SELECT sum(sum) FROM metrics {of_tenant}") == 45
+        assert await rig.scalar(f"SELECT count() FROM alert_transitions {of_tenant}") == 3
+
+        sent = await dead_letter_box.redrive(rig.settings)
+        assert {letter.place.topic for letter in sent} == {panes, alerts}
+        again = await wait_until(lambda: _letters(rig, 3), 30, what="dead again")
+        assert {letter.place for letter in again} == {
+            Place(panes, 2, 22),
+            Place(alerts, 0, 8),
+            Place(alerts, 0, 9),
+        }
+        _, text = await asyncio.to_thread(worker.get, "/metrics")
+        assert f'headrace_archive_rows_total{{topic="{panes}"}} 20.0' in text
+        assert f'headrace_archive_rows_total{{topic="{alerts}"}} 6.0' in text
+        assert f'dead_letters_total{{reason="malformed",topic="{panes}"}} 2.0' in text
+        for topic in (rig.topic, panes, alerts):
+            assert f'freshness_seconds_bucket{{le="300.0",topic="{topic}"}}' in text
+        assert worker.stop() == 0
 
     async def test_topics_are_made_once(self, rig: Rig) -> None:
         assert await topic_admin.apply(rig.settings) == []

@@ -124,14 +124,16 @@ class Rig:
         }
         return orjson.dumps({**envelope, **changes})
 
-    async def produce(self, values: list[bytes | None], partition: int | None = None) -> None:
+    async def produce(
+        self, values: list[bytes | None], partition: int | None = None, topic: str = ""
+    ) -> None:
         """Send the values round the partitions (or to one), and wait for their acknowledgement."""
         producer = AIOKafkaProducer(bootstrap_servers=self.kafka, linger_ms=5, acks="all")
         await producer.start()
         try:
             for number, value in enumerate(values):
                 place = number % PARTITIONS if partition is None else partition
-                await producer.send(self.topic, value, key=b"key", partition=place)
+                await producer.send(topic or self.topic, value, key=b"key", partition=place)
             await producer.flush()
         finally:
             await producer.stop()

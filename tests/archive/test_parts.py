@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from headrace.events.errors import Poison, TooManyPoisoned
 from headrace.streams import dead_letters, worker_metrics_defs
 from headrace.streams.alerts.exposition import AlertsCollector
+from headrace.streams.archiver import ArchiveOptions, Archiver
 from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gatherer
@@ -23,6 +24,7 @@ from headrace.streams.limits import DeadLetterLimits, LimitGuard
 from headrace.streams.transport import RecordBatch
 from headrace.streams.watchdog import StallDetector
 from headrace.streams.worker_metrics import Metrics
+from tests.support import wait_until
 
 KEY = ("t", 0)
 
@@ -117,6 +119,41 @@ class TestGatherer:
         gatherer = Gatherer(linger=0.01, max_records=100, max_bytes=10_000)
         gatherer.put(event(1))
         assert len((await gatherer.get()).values) == 1
+
+
+async def test_freshness_is_the_oldest_records_when_it_can_be_read() -> None:
+    now = 1_000.0
+    metrics = Metrics()
+
+    class Sink:
+        async def write(self, values: list[Any], _refused: Any) -> int:
+            nonlocal now
+            now += 2.5
+            return len(values)
+
+    def arrived(*seconds: float) -> Any:
+        records = [SimpleNamespace(value=b"{}", offset=0, timestamp=int(s * 1000)) for s in seconds]
+        return SimpleNamespace(value=RecordBatch("t", 0, records, 2), ack=done.set)
+
+    done = asyncio.Event()
+    archiver = Archiver(
+        "t",
+        cast("Any", Sink()),
+        cast("Any", None),
+        metrics,
+        ArchiveOptions(linger=0.0),
+        told=lambda: None,
+        clock=lambda: now,
+    )
+    archiver._gatherer.put(arrived(999.0, 990.5, 998.0))
+    archiver._gatherer.put(arrived(999.5))
+    working = asyncio.ensure_future(archiver.work())
+    await done.wait()
+    await wait_until(lambda: b'batches_total{topic="t"} 1.0' in metrics.render()[0])
+    working.cancel()
+    text = metrics.render()[0].decode()
+    assert 'headrace_archive_freshness_seconds_count{topic="t"} 1.0' in text
+    assert 'headrace_archive_freshness_seconds_sum{topic="t"} 12.0' in text
 
 
 async def test_a_queue_with_a_lower_limit_gets_shorter_letters(

@@ -27,7 +27,7 @@ async def test_security_passes_through_to_the_archive(
     settings = Settings(tmp_path, kafka=kafka, topic_prefix=unique() + ".", partitions=1)
     await topic_admin.apply(settings)
     sink = HeldSink()
-    archive = Archive(settings, sink, Metrics())
+    archive = Archive(settings, lambda _table: sink, Metrics())
     await archive.app.start()
     try:
         with EventProducer(

@@ -69,7 +69,7 @@ class TransportBehaviour:
             max_fetch_bytes=10_000,
             commit_interval=0.2,
         )
-        archive = Archive(rig.settings, sink, Metrics(), tuning=tuning)
+        archive = Archive(rig.settings, lambda _table: sink, Metrics(), tuning=tuning)
         await archive.app.start()
         yield archive
         await archive.app.stop()
@@ -130,12 +130,13 @@ class TransportBehaviour:
         await rig.produce([rig.line(1)], partition=0)
         await wait_until(lambda: committed(rig, 1), 60, what="the first committed")
         consumer: Any = archive.app.consumer
-        take = archive._gatherer.put
+        gatherer = archive._archivers[0]._gatherer
+        take = gatherer.put
         lost: list[Any] = []
-        archive._gatherer.put = lost.append  # type: ignore[method-assign,assignment]
+        gatherer.put = lost.append  # type: ignore[method-assign,assignment]
         await rig.produce([rig.line(2)], partition=0)
         await wait_until(lambda: lost, 30, what="the second handed out")
-        archive._gatherer.put = take  # type: ignore[method-assign]
+        gatherer.put = take  # type: ignore[method-assign]
         await rig.produce([rig.line(3)], partition=0)
         await wait_until(lambda: rig.line(3) in sink.values, 30, what="the third landed")
         await consumer.commit()

@@ -15,11 +15,11 @@ from tests.cli.conftest import EPOCH, START, Cli, Stack
 from tests.support import unique, wait_until_sync
 
 
-async def send(stack: Stack, session: str, *values: bytes) -> None:
+async def send(stack: Stack, session: str, *values: bytes, topic: str = topics.EVENTS) -> None:
     producer = aiokafka.AIOKafkaProducer(**stack.settings.need_kafka().client_kwargs())
     await producer.start()
     for value in values:
-        await producer.send_and_wait(topics.EVENTS, value, session.encode())
+        await producer.send_and_wait(topic, value, session.encode())
     await producer.stop()
 
 
@@ -63,6 +63,24 @@ def test_a_letter_counts_as_dead_lettered(dead: tuple[str, str], on_stack: Cli) 
     (one,) = on_stack("verify", "--tenant", tenant, "--json").objects
     assert (one["accepted"], one["dead_lettered"], one["missing"]) == (1, 1, 0)
     assert one["adds_up"]
+
+
+def test_letters_of_other_topics_are_no_events(on_stack: Cli, stack: Stack) -> None:
+    tenant = unique()
+    (before,) = on_stack("verify", "--json").objects
+    values = refused(tenant, 1), tenant.encode()
+    asyncio.run(send(stack, "s", *values, topic=topics.METRICS))
+
+    def both() -> bool:
+        letters = on_stack("dlq", "list", "--json").objects
+        places = [one["place"] for one in letters if tenant in one["value"]]
+        return len(places) == 2 and all(place.startswith(topics.METRICS) for place in places)
+
+    assert wait_until_sync(both, timeout=60, interval=0.2)
+    (after,) = on_stack("verify", "--json").objects
+    assert after["nameless_dead_letters"] == before["nameless_dead_letters"]
+    (one,) = on_stack("verify", "--tenant", tenant, "--json").objects
+    assert (one["accepted"], one["dead_lettered"]) == (0, 0)
 
 
 def test_what_is_sent_again_and_refused_again_is_one_letter(

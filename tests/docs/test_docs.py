@@ -21,7 +21,10 @@ from tests.cli.conftest import Cli, Stack
 from tests.docs.generate import DOCS, PAGES, every_command, parent
 
 PAGES_OF_WORDS: Final = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
-SECTIONS: Final = ("events", "sessions", "turns", "tool_calls", "llm_calls", "epochs", "dropped")
+SECTIONS: Final = (
+    *("events", "sessions", "turns", "tool_calls", "llm_calls", "epochs", "dropped"),
+    *("metrics", "metrics_1m", "metrics_1h", "alert_transitions"),
+)
 
 
 def blocks(language: str) -> list[ParameterSet]:

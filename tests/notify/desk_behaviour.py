@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from headrace.events import topics
@@ -40,6 +41,23 @@ class DeskBehaviour:
         for nothing in (first.id, second.id, "msg_none"):
             with pytest.raises(HeadraceError, match="no such delivery is parked"):
                 await desk.ask_again(settings, nothing)
+
+    async def test_everything_parked_is_asked_for_at_once(self, settings: Settings) -> None:
+        made = [delivery(name, NOW + number) for number, name in enumerate(("a1", "a2", "a3"))]
+        parked = [replace(one, status="parked", next_at=None) for one in made[:2]]
+        values = [(one.id, encode_delivery(one)) for one in (*parked, made[2])]
+        await write(settings, topics.DELIVERIES, [*values])
+        asked = [replace(one, status="asked") for one in parked]
+        assert await desk.ask_all_again(settings) == asked
+        assert await desk.list_deliveries(settings) == [*asked, made[2]]
+        assert await desk.ask_all_again(settings) == []
+
+    async def test_the_latest_of_each_alert_is_listed(self, settings: Settings) -> None:
+        first, then = (transition("firing", seq=seq, judged=1, severity="info") for seq in (1, 2))
+        spoilt = first | {"group": ["tenant"]}
+        records = [("a1", first), ("a1", then), ("a2", spoilt)]
+        await write(settings, topics.ALERTS, [(key, orjson.dumps(one)) for key, one in records])
+        assert [one.seq for one in await desk.list_alerts(settings)] == [2]
 
     async def test_silences_are_written_and_listed(self, settings: Settings) -> None:
         later, sooner = (

@@ -26,25 +26,29 @@ objects = st.builds(
 separators = st.text(alphabet=" \t\r\n,;\x0b\x0c", max_size=4)
 
 
-@given(objects, st.sampled_from([None, 2]))
-def test_one_object_is_one_row_however_it_is_written(value: dict[str, object], indent: int) -> None:
+@given(objects, st.sampled_from([None, 2]), st.booleans())
+def test_one_object_is_one_row_however_it_is_written(
+    value: dict[str, object], indent: int, numbered: bool
+) -> None:
     line = json.dumps(value, indent=indent, ensure_ascii=False).encode("utf-8", "surrogatepass")
     try:
         orjson.loads(line)
     except orjson.JSONDecodeError:
         return  # a lone surrogate: the server's constraint decides
-    assert faults([line]) == {}
+    assert faults([line], numbered=numbered) == {}
 
 
-@given(objects, separators, objects)
-def test_two_objects_are_told(first: dict[str, object], between: str, second: object) -> None:
+@given(objects, separators, objects, st.booleans())
+def test_two_objects_are_told(
+    first: dict[str, object], between: str, second: object, numbered: bool
+) -> None:
     line = json.dumps(first).encode() + between.encode() + json.dumps(second).encode()
-    assert faults([line]) == {0: "not one JSON object"}
+    assert faults([line], numbered=numbered) == {0: "not one JSON object"}
 
 
-@given(st.lists(st.none() | st.binary(max_size=30), max_size=5))
-def test_any_bytes_are_judged_without_an_error(values: list[bytes | None]) -> None:
-    assert set(faults(values)) <= set(range(len(values)))
+@given(st.lists(st.none() | st.binary(max_size=30), max_size=5), st.booleans())
+def test_any_bytes_are_judged_without_an_error(values: list[bytes | None], numbered: bool) -> None:
+    assert set(faults(values, numbered=numbered)) <= set(range(len(values)))
 
 
 @pytest.mark.parametrize(
@@ -54,19 +58,27 @@ def test_any_bytes_are_judged_without_an_error(values: list[bytes | None]) -> No
 def test_a_seq_that_the_server_would_bend_is_told(seq: str, key: str) -> None:
     bent = f'{{"a":"seq","{key}":{seq},"data":{{"seq":1}}}}'.encode()
     fine = b'{"seq":7,"data":{"seq":"7"}}'
-    assert faults([fine, bent, fine]) == {1: "seq is no whole number below 2^64"}
+    assert faults([fine, bent, fine], numbered=True) == {1: "seq is no whole number below 2^64"}
+    assert faults([fine, bent, fine], numbered=False) == {}
 
 
 @pytest.mark.parametrize("seq", [1, 2**63 - 1, 2**63, 2**64 - 1])
 def test_every_seq_that_the_table_can_hold_is_fine(seq: int) -> None:
-    assert faults([b'{"seq":%d}' % seq]) == {}
+    assert faults([b'{"seq":%d}' % seq], numbered=True) == {}
 
 
+@pytest.mark.parametrize("numbered", [True, False])
 @pytest.mark.parametrize("value", [None, b""])
-def test_a_tombstone_is_told(value: bytes | None) -> None:
-    assert faults([b'{"a":1}', value]) == {1: "empty value"}
+def test_a_tombstone_is_told(value: bytes | None, numbered: bool) -> None:
+    assert faults([b'{"a":1}', value], numbered=numbered) == {1: "empty value"}
 
 
-@pytest.mark.parametrize("value", [b"null", b"[]", b"1", b'"x"', b'[{"a":1}]', b'{"a":1} ', b"\n"])
-def test_what_is_not_an_object_is_told(value: bytes) -> None:
-    assert faults([value]) == {0: "not one JSON object"}
+@pytest.mark.parametrize("value", [b"null", b"[]", b"1", b'"x"', b'[{"a":1}]', b'{"a":1', b"\n"])
+@pytest.mark.parametrize("numbered", [True, False])
+def test_what_is_not_an_object_is_told(value: bytes, numbered: bool) -> None:
+    assert faults([value], numbered=numbered) == {0: "not one JSON object"}
+
+
+def test_a_blank_behind_an_object_is_told_where_its_seq_is_missing() -> None:
+    assert faults([b'{"a":1} '], numbered=True) == {0: "not one JSON object"}
+    assert faults([b'{"a":1} ', b'{"seq":1} '], numbered=False) == {}

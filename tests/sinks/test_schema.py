@@ -55,6 +55,8 @@ def test_a_cluster_name_makes_replicated_tables_on_it() -> None:
         if "ENGINE = " in text:
             assert "ENGINE = Replicated" in text
         assert "archive." in text
+    (panes,) = [text for text in statements if "metric_panes_raw ON" in text]
+    assert "ENGINE = ReplicatedReplacingMergeTree(offset)" in panes
 
 
 class Session:

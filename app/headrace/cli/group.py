@@ -26,6 +26,8 @@ COMMANDS: Final[dict[str, str]] = {
     "replay": "Tell what happened in a session.",
     "tail": "Follow events live from Kafka.",
     "verify": "Account for every event: archived, set aside, dropped, in flight or missing.",
+    "alerts": "Look at alerts, try rules on the past, and deliver again.",
+    "silence": "Mute alerts for a while, list what is muted, end it early.",
     "dlq": "Look at dead letters, and send them again.",
 }
 """Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -12,6 +14,8 @@ from headrace.events import settings as settings_module
 from headrace.events.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Command(click.Command):
@@ -35,6 +39,18 @@ def command(*examples: str) -> Callable[[Callable[..., Any]], Command]:
         return click.command(cls=Command, examples=examples)(function)
 
     return decorate
+
+
+class Span(click.ParamType):
+    """A span of time: ``30s``, ``15m``, ``2h``, ``7d``, ``4w``."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
+        match = re.fullmatch(r"(\d{1,6})([smhdw])", str(value))
+        if not match:
+            self.fail(f"{value!r} is not a span such as 30s, 15m, 2h or 7d", param, ctx)
+        return timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
 
 
 state_dir = click.option(

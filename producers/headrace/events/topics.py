@@ -65,5 +65,5 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
         TopicSpec(ALERTS_STATE, "how far alerts were judged and told of", 1, reread),
         TopicSpec(SILENCES, "silences, by id", 1, compacted),
         TopicSpec(DELIVERIES, "latest state of each delivery", 1, reread),
-        TopicSpec(DEAD_LETTERS, "events that the archive refused", 1, kept | message),
+        TopicSpec(DEAD_LETTERS, "records that the archive refused", 1, kept | message),
     )

@@ -25,8 +25,8 @@ class Sink(Protocol):
     async def write(self, values: Values, refused: Refused) -> int:
         """Write the values; return how many landed.
 
-        When it returns, each has either landed or been told to ``refused``. Never blocks the loop;
-        bounded by the sink's own timeouts.
+        When it returns, each has either landed or been told to ``refused``; a None only where it
+        is a fault. Never blocks the loop; bounded by the sink's own timeouts.
 
         Raises :class:`~headrace.events.errors.Retryable` where the batch may succeed later as it
         is (some of it may have landed, some may have been told to ``refused``).

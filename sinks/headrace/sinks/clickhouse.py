@@ -1,4 +1,4 @@
-"""The archive's sink: the bytes of events go to ClickHouse as they are.
+"""The archive's sink: the bytes of records go to ClickHouse as they are.
 
 One HTTP request carries a batch as JSONEachRow. Nothing is decoded unless the server refuses the
 batch or a value might hold more than one row.
@@ -23,6 +23,7 @@ from headrace.sinks.clickhouse_errors import classify, reason_of
 from headrace.sinks.connection import connect, database_of
 from headrace.sinks.isolate import isolate
 from headrace.sinks.lines import faults
+from headrace.sinks.tables import EVENTS, Table
 
 INSERT_SECONDS: Final = 120
 """A big insert takes well under a second; a server busy with merges is given two minutes."""
@@ -57,26 +58,32 @@ INSERT_SETTINGS: Final = {
 
 
 class ClickHouseSink:
-    """Inserts batches of events into ``events_raw``, up to :data:`PARALLEL` at once.
+    """Inserts batches into one table, up to :data:`PARALLEL` at once.
 
     ``write`` runs the request on a thread and gives up on the server after ``insert_seconds``.
     Connects on first use and again after each failure. For the tasks of one loop.
     """
 
     def __init__(
-        self, settings: ClickHouseSettings, *, insert_seconds: int = INSERT_SECONDS
+        self,
+        settings: ClickHouseSettings,
+        table: Table = EVENTS,
+        *,
+        insert_seconds: int = INSERT_SECONDS,
     ) -> None:
         self._settings = settings
-        self._table = f"{database_of(settings)}.events_raw"
+        self._table = table
+        self._name = f"{database_of(settings)}.{table.name}"
         self._insert_seconds = insert_seconds
         self._idle: deque[Client] = deque()
         self._threads = ThreadPoolExecutor(PARALLEL, thread_name_prefix="headrace-clickhouse")
         self._pinger = ThreadPoolExecutor(1, thread_name_prefix="headrace-clickhouse-ping")
 
     async def write(self, values: Values, refused: Refused) -> int:
-        faulty = faults(values)
+        faulty = faults(values, numbered=self._table.numbered)
         for index, fault in faulty.items():
-            refused(index, Poison(fault))
+            if values[index] is not None or not self._table.compacted:
+                refused(index, Poison(fault))
         if not faulty:
             return await isolate(cast("Sequence[bytes]", values), self._insert, refused)
         places = [index for index in range(len(values)) if index not in faulty]
@@ -108,7 +115,7 @@ class ClickHouseSink:
         try:
             client = self._client()
             client.raw_insert(
-                self._table,
+                self._name,
                 insert_block=_body(values),
                 settings=dict(INSERT_SETTINGS),
                 fmt="JSONEachRow",

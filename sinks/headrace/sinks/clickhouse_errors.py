@@ -41,7 +41,7 @@ _ADVICE: Final = {
     81: "run `headrace schema apply`",
     16: "run `headrace schema apply`",
     516: "check the user and password of HEADRACE_CLICKHOUSE_URL",
-    497: "the user of HEADRACE_CLICKHOUSE_URL needs INSERT on events_raw",
+    497: "the user of HEADRACE_CLICKHOUSE_URL needs INSERT on the tables of the archive",
     164: "HEADRACE_CLICKHOUSE_URL must name a user that may write",
 }
 

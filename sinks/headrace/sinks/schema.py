@@ -33,7 +33,11 @@ class Migration:
     checksum: str
     """SHA-256 of the file."""
     statements: tuple[str, ...]
-    """With placeholders: {database}, {on_cluster}, {replacing}, {aggregating}."""
+    """With placeholders: {database}, {on_cluster}, {replacing}, {aggregating}.
+
+    ``{replacing}(column)`` keeps the row with the greatest ``column``. It holds for replicated
+    tables too: where no path comes first, ClickHouse takes its own.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,12 @@ class Gathered:
     def batches(self) -> list[RecordBatch]:
         return [cast("RecordBatch", event.value) for event in self.events]
 
+    @property
+    def oldest(self) -> float:
+        """When the oldest record was written, by its timestamp, in seconds since 1970."""
+        oldest: int = min([record.timestamp for b in self.batches for record in b.records])
+        return oldest / 1000
+
     def place(self, index: int) -> tuple[RecordBatch, Any]:
         """Return the batch and the record of a value."""
         for batch in self.batches:

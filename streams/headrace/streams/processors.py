@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from headrace.events.settings import Settings
@@ -14,7 +15,8 @@ from headrace.streams import archive
 from headrace.streams.alerts import processor as alerts
 from headrace.streams.alerts import rules
 from headrace.streams.alerts.processor import AlertsProcessor
-from headrace.streams.archive import Archive, ArchiveOptions
+from headrace.streams.archive import Archive
+from headrace.streams.archiver import ArchiveOptions
 from headrace.streams.metrics import prices, processor
 from headrace.streams.metrics.processor import MetricsProcessor
 from headrace.streams.notify import processor as notify
@@ -34,8 +36,8 @@ class Options:
 
 
 def _archive(settings: Settings, metrics: Metrics, options: Options) -> Processor:
-    sink = ClickHouseSink(settings.need_clickhouse())
-    return Archive(settings, sink, metrics, tuning=options.tuning, options=options.archive)
+    sink_of = partial(ClickHouseSink, settings.need_clickhouse())
+    return Archive(settings, sink_of, metrics, tuning=options.tuning, options=options.archive)
 
 
 def _metrics(settings: Settings, metrics: Metrics, options: Options) -> Processor:

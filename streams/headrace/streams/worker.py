@@ -25,7 +25,7 @@ from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import Settings, load
 from headrace.streams import memory
 from headrace.streams.app import remove_directory
-from headrace.streams.archive import ArchiveOptions
+from headrace.streams.archiver import ArchiveOptions
 from headrace.streams.http import StatusServer
 from headrace.streams.limits import DeadLetterLimits
 from headrace.streams.processor import Processor

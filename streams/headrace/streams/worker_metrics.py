@@ -21,6 +21,7 @@ class Metrics:
         self.dead_letters = self._counter(defs.DEAD_LETTERS)
         self.retries = self._counter(defs.RETRIES)
         self.insert_seconds = self._histogram(defs.INSERT_SECONDS)
+        self.freshness = self._histogram(defs.FRESHNESS)
         self.lag = self._gauge(defs.LAG)
         self.buffered = self._gauge(defs.BUFFERED)
         self.assigned = self._gauge(defs.ASSIGNED)
@@ -52,9 +53,6 @@ class Metrics:
         name = definition.name[: -len("_total")]
         return Counter(name, definition.help, definition.labels, registry=self._registry)
 
-    def _gauge(self, definition: MetricDef) -> Gauge:
-        return Gauge(definition.name, definition.help, definition.labels, registry=self._registry)
-
     def _histogram(self, definition: MetricDef) -> Histogram:
         return Histogram(
             definition.name,
@@ -63,3 +61,6 @@ class Metrics:
             buckets=definition.buckets,
             registry=self._registry,
         )
+
+    def _gauge(self, definition: MetricDef) -> Gauge:
+        return Gauge(definition.name, definition.help, definition.labels, registry=self._registry)

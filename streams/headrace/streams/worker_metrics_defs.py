@@ -22,28 +22,28 @@ class MetricDef:
 ROWS: Final = MetricDef(
     "headrace_archive_rows_total",
     "counter",
-    (),
+    ("topic",),
     "Records that landed in ClickHouse, those sent twice counted twice",
     "Flat while lag grows: look at headrace_archive_retries_total, then at the worker's log",
 )
 BATCHES: Final = MetricDef(
     "headrace_archive_batches_total",
     "counter",
-    (),
+    ("topic",),
     "Inserts that landed",
     "Many more than ten a second: too few records an insert, raise the linger",
 )
 BYTES: Final = MetricDef(
     "headrace_archive_bytes_total",
     "counter",
-    (),
+    ("topic",),
     "Bytes of the values that landed",
-    "For capacity: compare with the retention of agent.events",
+    "For capacity: compare with the retention of the topic",
 )
 DEAD_LETTERS: Final = MetricDef(
     "headrace_archive_dead_letters_total",
     "counter",
-    ("reason",),
+    ("topic", "reason"),
     "Records that ClickHouse will never accept, set aside in agent.events.dlq",
     "`headrace dlq list`, mend the producer, then `headrace dlq redrive`",
 )
@@ -57,10 +57,20 @@ RETRIES: Final = MetricDef(
 INSERT_SECONDS: Final = MetricDef(
     "headrace_archive_insert_seconds",
     "histogram",
-    (),
+    ("topic",),
     "Time of one write, with the search for refused records",
     "Above a second: ClickHouse is busy with merges or its disk is slow",
     (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+FRESHNESS: Final = MetricDef(
+    "headrace_archive_freshness_seconds",
+    "histogram",
+    ("topic",),
+    "From a record's timestamp in Kafka (an event's: when its hook shipped it; a pane's or a"
+    " transition's: when it was told) until SELECT finds it, once an insert by its oldest record",
+    "Above a second while headrace_worker_lag_records is small: ClickHouse is slow, see"
+    " headrace_archive_insert_seconds; with lag: it shows how far behind the archive is",
+    (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 10_800.0, 86_400.0),
 )
 LAG: Final = MetricDef(
     "headrace_worker_lag_records",
@@ -247,6 +257,7 @@ METRICS: Final = (
     DEAD_LETTERS,
     RETRIES,
     INSERT_SECONDS,
+    FRESHNESS,
     LAG,
     BUFFERED,
     ASSIGNED,

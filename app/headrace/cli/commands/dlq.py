@@ -44,7 +44,7 @@ def dlq() -> None:
 @options.as_json
 @options.state_dir
 def list_command(everything: bool, as_json: bool, state_dir: Path | None) -> None:
-    """List the events that the archive refused, oldest first. --json prints one a line."""
+    """List the records that the archive refused, oldest first. --json prints one a line."""
     from headrace.streams.dead_letter_box import list_letters  # noqa: PLC0415 - aiokafka is slow
 
     settings = options.load(state_dir)

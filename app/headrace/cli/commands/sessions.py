@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -24,19 +23,6 @@ _HEADINGS: Final = (
     *("tokens in", "tokens out", "errors"),
 )
 _NUMBERS: Final = ("duration", "turns", "tools", "tokens in", "tokens out", "errors")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Since(click.ParamType):
-    """A span back from now: ``30s``, ``15m``, ``2h``, ``7d``, ``4w``."""
-
-    name = "span"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
-        match = re.fullmatch(r"(\d{1,6})([smhdw])", str(value))
-        if not match:
-            self.fail(f"{value!r} is not a span such as 30s, 15m, 2h or 7d", param, ctx)
-        return timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
 
 
 @options.command(
@@ -44,7 +30,7 @@ class Since(click.ParamType):
     "headrace sessions --tenant acme --limit 5 --json",
 )
 @options.tenant
-@click.option("--since", type=Since(), help="Started within, as 30s, 15m, 2h, 7d.")
+@click.option("--since", type=options.Span(), help="Started within, as 30s, 15m, 2h, 7d.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 100_000),

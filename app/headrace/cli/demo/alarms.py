@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from headrace.cli.demo.progress import Line
 from headrace.cli.demo.receiver import Receiver
 from headrace.cli.faults import CommandError
+from headrace.cli.progress import Line
 from headrace.streams.alerts import rules
 
 RULES: Final = Path(__file__).with_name("rules.toml")

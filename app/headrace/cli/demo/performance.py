@@ -15,9 +15,9 @@ from typing import Any, Final
 from headrace.cli.archive import Archive
 from headrace.cli.demo.cast import build, play
 from headrace.cli.demo.llm_server import ScriptedLLM
-from headrace.cli.demo.progress import Line
 from headrace.cli.demo.scenarios import SCENARIOS, Scenario
 from headrace.cli.faults import CommandError
+from headrace.cli.progress import Line
 from headrace.events.settings import Settings
 from headrace.producers import EventProducer
 from headrace.producers.report import Report

@@ -20,10 +20,10 @@ from headrace.cli.demo.performance import (
     rehearsal,
     wait_archived,
 )
-from headrace.cli.demo.progress import Line
 from headrace.cli.demo.receiver import Receiver, receiver
 from headrace.cli.demo.show import Findings, find, show, where
 from headrace.cli.output import print_json
+from headrace.cli.progress import Line
 from headrace.events.settings import Settings
 from headrace.local.stack import LocalStack
 

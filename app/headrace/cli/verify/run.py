@@ -91,8 +91,10 @@ async def look_elsewhere(settings: Settings) -> Elsewhere:
 
 
 async def _look_at_letters(settings: Settings) -> Sightings:
-    letters = with_values(settings, await list_letters(settings))
-    return await see_records(letter.value async for letter in letters)
+    events = settings.topic(topics.EVENTS)
+    letters = [one for one in await list_letters(settings) if one.place.topic == events]
+    whole = with_values(settings, letters)
+    return await see_records(letter.value async for letter in whole)
 
 
 def judge(archive: Archive, elsewhere: Elsewhere, scope: Scope, *, now: float) -> Verdict:

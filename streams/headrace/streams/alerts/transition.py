@@ -14,6 +14,11 @@ State = Literal["inactive", "pending", "firing", "resolved"]
 STATES: Final = ("inactive", "pending", "firing", "resolved")
 VERSION: Final = 1
 
+_TEXTS: Final = ("id", "rule", "severity", "tenant", "comparison")
+_MAPS: Final = ("group", "labels", "annotations")
+_NUMBERS: Final = ("samples", "threshold", "pane", "starts_at", "at", "seq")
+_PERHAPS: Final = ("value", "ends_at", "quiet_since")
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -78,6 +83,7 @@ class Transition:
         try:
             if data["state"] not in STATES or data["previous"] not in STATES:
                 raise ValueError(f"no state: {data['previous']!r}, {data['state']!r}")
+            _check(data)
             fields = {name: data[name] for name in cls.__slots__ if name in data}
             fields["judged"] = data.get("judged", data["pane"])
             fields["receivers"] = tuple(data["receivers"])
@@ -85,6 +91,19 @@ class Transition:
             return cls(**fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no record of agent.alerts: {error!r}") from None
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    """Raises :class:`TypeError` or :class:`KeyError` for what :meth:`Transition.as_data` is not."""
+    texts = [data[name] for name in _TEXTS] + list(data["receivers"])
+    for name in _MAPS:
+        texts += [*data[name], *dict(data[name]).values()]
+    numbers = [data[name] for name in _NUMBERS] + list(data.get("fires", ()))
+    numbers += [data[name] for name in _PERHAPS if data.get(name) is not None]
+    if not all(isinstance(one, str) for one in texts):
+        raise TypeError("a text is something else")
+    if not all(isinstance(one, (int, float)) for one in numbers):
+        raise TypeError("a number is something else")
 
 
 def id_of(rule: str, group: Mapping[str, str], pane: int) -> str:

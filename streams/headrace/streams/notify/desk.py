@@ -1,4 +1,4 @@
-"""What people do with deliveries and silences: look, ask again, write. Not for workers.
+"""What people do with alerts, deliveries and silences: look, ask again, write. Not for workers.
 
 Everything here raises :class:`~headrace.events.errors.Retryable` where Kafka is away or its topics
 are not there.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final, TypeVar
 
+import orjson
 from aiokafka.errors import KafkaError
 
 from headrace.events import topics
@@ -20,6 +21,7 @@ from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
 from headrace.sinks.notify.delivery_log import DeliveryRecord
 from headrace.streams.alerts.silences import Silence
+from headrace.streams.alerts.transition import Transition
 from headrace.streams.compacted import latest
 from headrace.streams.notify.codec import (
     decode_delivery,
@@ -35,6 +37,11 @@ ANSWER_SECONDS: Final = 30.0
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+
+async def list_alerts(settings: Settings) -> list[Transition]:
+    """Return the latest transition of each alert, those that ended among them."""
+    return await _read(settings, topics.ALERTS, _alert)
 
 
 async def list_deliveries(settings: Settings) -> list[DeliveryRecord]:
@@ -54,9 +61,17 @@ async def ask_again(settings: Settings, delivery_id: str) -> DeliveryRecord:
     for record in await list_deliveries(settings):
         if record.id == delivery_id and record.status == "parked":
             asked = replace(record, status="asked")
-            await _write(settings, topics.DELIVERIES, asked.id, encode_delivery(asked))
+            await _write(settings, topics.DELIVERIES, {asked.id: encode_delivery(asked)})
             return asked
     raise HeadraceError(f"{delivery_id}: no such delivery is parked")
+
+
+async def ask_all_again(settings: Settings) -> list[DeliveryRecord]:
+    """Ask for every parked delivery again; return what was written."""
+    parked = [one for one in await list_deliveries(settings) if one.status == "parked"]
+    asked = [replace(one, status="asked") for one in parked]
+    await _write(settings, topics.DELIVERIES, {one.id: encode_delivery(one) for one in asked})
+    return asked
 
 
 async def list_silences(settings: Settings) -> list[Silence]:
@@ -67,7 +82,11 @@ async def list_silences(settings: Settings) -> list[Silence]:
 
 async def write_silence(settings: Settings, silence: Silence) -> None:
     """Write a silence, or a newer version of one; the worker of ``notify`` heeds it from then."""
-    await _write(settings, topics.SILENCES, silence.id, encode_silence(silence))
+    await _write(settings, topics.SILENCES, {silence.id: encode_silence(silence)})
+
+
+def _alert(value: bytes) -> Transition:
+    return Transition.from_data(orjson.loads(value))
 
 
 async def _read(settings: Settings, name: str, decode: Callable[[bytes], T]) -> list[T]:
@@ -83,13 +102,14 @@ async def _read(settings: Settings, name: str, decode: Callable[[bytes], T]) -> 
     return found
 
 
-async def _write(settings: Settings, name: str, key: str, value: bytes) -> None:
+async def _write(settings: Settings, name: str, values: Mapping[str, bytes]) -> None:
     async with _answering(settings):
         producer = await start_producer(settings, "desk")
         try:
             topic = settings.topic(name)
-            sending = producer.send_and_wait(topic, value, key.encode())
-            await asyncio.wait_for(sending, ANSWER_SECONDS)
+            for key, value in values.items():
+                sending = producer.send_and_wait(topic, value, key.encode())
+                await asyncio.wait_for(sending, ANSWER_SECONDS)
         finally:
             await producer.stop()
 

@@ -1,4 +1,4 @@
-"""One line that says what the demo is doing; nothing where nobody looks."""
+"""One line that says what a long command is doing; nothing where nobody looks."""
 
 from __future__ import annotations
 

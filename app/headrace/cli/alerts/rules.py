@@ -1,0 +1,71 @@
+"""Rules files: which one counts, and everything that is wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from headrace.cli.faults import CommandError
+from headrace.events.errors import SettingsError
+from headrace.events.settings import Settings
+from headrace.sinks.notify.receivers import read_receivers
+from headrace.streams.alerts import rules as rules_module
+from headrace.streams.alerts.model import Plain, RuleSet
+from headrace.streams.alerts.tables import Problem, RulesError
+
+
+def load(settings: Settings, file: Path | None = None) -> RuleSet:
+    """Read a rules file; without one, the configured or else the shipped one.
+
+    Raises :class:`CommandError` with the first mistake and where the others are told.
+    """
+    path = file or settings.alert_rules
+    try:
+        return rules_module.load(path)
+    except RulesError as error:
+        first, *others = str(error).splitlines()
+        more = f" ({len(others)} more)" if others else ""
+        raise CommandError(f"{first}{more}: see `headrace alerts check`") from None
+
+
+def only(rules: RuleSet, name: str | None) -> RuleSet:
+    """Keep the rule of a name, all where there is none. Raises :class:`CommandError`."""
+    if name is None:
+        return rules
+    rule = rules.rule(name)
+    if rule is None:
+        names = ", ".join(one.name for one in rules.rules) or "none"
+        raise CommandError(f"no rule {name} in {rules.source}: there is {names}")
+    return replace(rules, rules=(rule,))
+
+
+def _receiver_problems(rules: RuleSet, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Read every receiver, its secrets too; yield what is wrong with each. Blocks on the disk."""
+    for number, plain in enumerate(rules.receivers, 1):
+        try:
+            read_receivers([plain.data], environ)
+        except SettingsError as error:
+            text = str(error).replace("receiver 1:", f"receiver {number}:", 1)
+            yield Problem(_line(plain, text), text)
+
+
+def _line(plain: Plain, text: str) -> int:
+    """Find the line of the key that a complaint names, else of its table."""
+    for path, line in plain.lines.items():
+        if len(path) == 1 and f": {path[0]}: " in text:
+            return line
+    return plain.line
+
+
+def checked(path: Path | None, environ: Mapping[str, str]) -> tuple[RuleSet | None, list[str]]:
+    """Read a rules file (None: the shipped one) and its receivers; give what is wrong by lines.
+
+    Raises :class:`SettingsError` where the file cannot be read.
+    """
+    try:
+        found = rules_module.load(path)
+    except RulesError as error:
+        return None, str(error).splitlines()
+    problems = _receiver_problems(found, environ)
+    return found, [f"{found.source}:{one.line}: {one.text}" for one in problems]

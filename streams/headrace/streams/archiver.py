@@ -1,0 +1,156 @@
+"""What the archive does with one topic: its records become rows of one table.
+
+fetches of all partitions -> gathered -> one insert -> refused ones to the dead letters
+                                                    -> acknowledged
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from time import monotonic, time
+from typing import Any, cast
+
+from faust.types import StreamT
+
+from headrace.events.errors import Poison, Retryable
+from headrace.sinks.base import Refused, Sink
+from headrace.streams.backoff import Backoff
+from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
+from headrace.streams.gather import Gathered, Gatherer
+from headrace.streams.limits import DeadLetterLimits, LimitGuard
+from headrace.streams.worker_metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveOptions:
+    """How the archive gathers, and when it gives up. For each topic by itself."""
+
+    linger: float = 0.1
+    """Seconds that a trickle waits for company: part of the latency from event to SELECT."""
+    max_records: int = 50_000
+    max_bytes: int = 24 * 1024 * 1024
+    limits: DeadLetterLimits = field(default_factory=DeadLetterLimits)
+
+
+class Archiver:
+    """Writes the records of one topic. Everything of it on one loop."""
+
+    def __init__(
+        self,
+        topic: str,
+        sink: Sink,
+        dead_letters: DeadLetterWriter,
+        metrics: Metrics,
+        options: ArchiveOptions,
+        *,
+        told: Callable[[], None],
+        clock: Callable[[], float] = time,
+    ) -> None:
+        """Make one. ``told``: is called whenever :attr:`waiting` was set."""
+        self.sink = sink
+        self.waiting = False
+        """For ClickHouse, with a batch in hand that it did not take."""
+        self._topic = topic
+        self._dead_letters = dead_letters
+        self._metrics = metrics
+        self._told = told
+        self._clock = clock
+        self._guard = LimitGuard(options.limits)
+        self._backoff = Backoff()
+        self._gatherer = Gatherer(
+            linger=options.linger, max_records=options.max_records, max_bytes=options.max_bytes
+        )
+        self._taking = asyncio.Lock()
+        self._last_taken = asyncio.Event()
+        self._last_taken.set()
+
+    async def collect(self, stream: StreamT[Any]) -> AsyncIterator[None]:
+        """Take batches in: the body of a Faust agent."""
+        # Acknowledging is ours: Faust would acknowledge what this body fails on.
+        async for event in cast("Any", stream).noack().events():
+            self._gatherer.put(event)
+            yield
+
+    async def work(self) -> None:
+        """Deliver until cancelled; several tasks may. What it raises leaves its batch unread."""
+        while True:
+            await self._deliver_next()
+
+    async def _deliver_next(self) -> None:
+        """Take what has gathered, write it, and finish it after what was taken before.
+
+        While one batch is being acknowledged or on its way, the server works on the other.
+        """
+        async with self._taking:
+            gathered = await self._gatherer.get()
+            before, self._last_taken = self._last_taken, (finished := asyncio.Event())
+        started = monotonic()
+        letters: dict[int, DeadLetter] = {}
+
+        def refused(index: int, poison: Poison) -> None:
+            if index not in letters:
+                batch, record = gathered.place(index)
+                letter = letters[index] = DeadLetter.of(batch, record, poison)
+                self._guard.refused(letter.poison)
+
+        landed = await self._write(gathered, refused)
+        if landed:
+            fresh = self._clock() - gathered.oldest
+            self._metrics.freshness.labels(self._topic).observe(fresh)
+        await before.wait()
+        await self._finish(gathered, list(letters.values()))
+        finished.set()
+        self._metrics.insert_seconds.labels(self._topic).observe(monotonic() - started)
+        self._metrics.rows.labels(self._topic).inc(landed)
+        self._metrics.batches.labels(self._topic).inc()
+        self._metrics.bytes.labels(self._topic).inc(gathered.size)
+
+    async def _finish(self, gathered: Gathered, letters: list[DeadLetter]) -> None:
+        """Set aside what was refused; then, and only then, acknowledge."""
+        ends = {(b.topic, b.partition): b.last_offset for b in gathered.batches}
+        self._guard.written(len(gathered.values), [letter.poison for letter in letters], ends)
+        if letters:
+            await self._set_aside(letters)
+        for event in gathered.events:
+            event.ack()
+
+    async def _write(self, gathered: Gathered, refused: Refused) -> int:
+        while True:
+            try:
+                landed = await self.sink.write(gathered.values, refused)
+            except Retryable as error:
+                self._metrics.retries.labels("none" if error.code is None else error.code).inc()
+                if not self.waiting:
+                    log.warning(
+                        "ClickHouse did not take a batch of %s, trying until it does: %s",
+                        self._topic,
+                        error,
+                    )
+                self._set_waiting(True)
+                await asyncio.sleep(self._backoff.wait())
+            else:
+                if self.waiting:
+                    log.warning("ClickHouse takes batches of %s again", self._topic)
+                self._set_waiting(False)
+                self._backoff.reset()
+                return landed
+
+    def _set_waiting(self, waiting: bool) -> None:
+        self.waiting = waiting
+        self._told()
+
+    async def _set_aside(self, letters: list[DeadLetter]) -> None:
+        await self._dead_letters.write(letters)
+        for letter in letters:
+            self._metrics.dead_letters.labels(self._topic, letter.kind).inc()
+        log.warning(
+            "%d records of %s were dead-lettered: %s",
+            len(letters),
+            self._topic,
+            letters[-1].poison.reason,
+        )
