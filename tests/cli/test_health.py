@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiokafka
 import orjson
@@ -18,6 +19,7 @@ import pytest
 from headrace.cli.health.status import Status
 from headrace.cli.health.watchdog import read
 from headrace.events import topics
+from headrace.local.stack import WORKERS
 from headrace.producers.condition import ConditionFile
 from headrace.streams.watchdog import Verdict
 from headrace.streams.worker_metrics import Metrics
@@ -52,18 +54,20 @@ def test_a_well_stack(on_stack: Cli) -> None:
     assert ran.out.endswith("all is well\n")
     (one,) = on_stack("status", "--json").objects
     assert one["healthy"]
-    assert {part["name"] for part in one["parts"]} == {
-        *("kafka", "clickhouse", "shipper", "archive")
-    }
-    assert one["groups"][0]["processor"] == "archive"
+    assert {part["name"] for part in one["parts"]} == {"kafka", "clickhouse", "shipper", *WORKERS}
+    assert {group["processor"] for group in one["groups"]} == set(WORKERS)
     assert one["spool_bytes"] is None
 
 
 def test_the_watchdog_has_its_say(on_stack: Cli) -> None:
     # It looks every few seconds.
-    said = wait_until_sync(lambda: on_stack("status", "--json").objects[0]["watchdogs"], 60)
-    assert [(one["processor"], one["stalled"]) for one in said] == [("archive", False)]
-    assert 0 < said[0]["since"] <= time.time()
+    def all_said() -> list[Any] | None:
+        said: list[Any] = on_stack("status", "--json").objects[0]["watchdogs"]
+        return said if len(said) == len(WORKERS) else None
+
+    said = wait_until_sync(all_said, 60) or []
+    assert {one["processor"]: one["stalled"] for one in said} == dict.fromkeys(WORKERS, False)
+    assert all(0 < one["since"] <= time.time() for one in said)
     assert "watchdog: archive fine since " in on_stack("status").out
 
 

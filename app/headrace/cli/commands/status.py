@@ -40,13 +40,13 @@ def _show(found: Status) -> None:
         right=("restarts",),
     )
     lags = [
-        (group.processor, lag.partition, lag.committed, lag.end, lag.behind)
-        for group in found.groups
-        for lag in group.partitions
+        (one.processor, one.topic, len(one.partitions), one.members, one.behind)
+        for one in found.groups
+        if one.wanted
     ]
-    numbers = ("partition", "committed", "end", "behind")
+    numbers = ("partitions", "workers", "behind")
     if lags:
-        print_table(("processor", *numbers), lags, right=numbers)
+        print_table(("processor", "topic", *numbers), lags, right=numbers)
     for one in found.watchdogs:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.since))
         say(f"watchdog: {one.processor} {'stalled' if one.stalled else 'fine'} since {since}")

@@ -19,8 +19,15 @@ from headrace.events.settings import Settings
 from headrace.producers.condition import Condition, all_living
 from headrace.producers.lanes import undelivered_bytes
 
-PROCESSORS: Final = {"archive": topics.EVENTS}
-"""The consumer groups, and the topic that each reads."""
+PROCESSORS: Final = (
+    ("archive", topics.EVENTS),
+    ("archive", topics.METRICS),
+    ("archive", topics.ALERTS_LOG),
+    ("metrics", topics.EVENTS),
+    ("alerts", topics.METRICS),
+    ("notify", topics.ALERTS_LOG),
+)
+"""The consumer groups, and the topics that they read."""
 SUPERVISOR_SECONDS: Final = 3.0
 """It answers from memory, on loopback."""
 
@@ -47,13 +54,19 @@ class PartState:
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """One processor's consumer group."""
+    """One processor's consumer group on one topic."""
 
     processor: str
+    topic: str
     behind: int
     partitions: tuple[Lag, ...]
     members: int | None = None
     """Workers in the group. None where the broker does not tell."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody runs it: it read once, or it is the one that everybody needs."""
+        return self.processor == "archive" or any(lag.committed for lag in self.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +92,9 @@ class Status:
         """Say what is wrong and what to do, one line each."""
         troubles = [f"{part.name}: {part.state}" for part in self.parts if not part.well]
         for group in self.groups:
-            if group.behind and group.members == 0:
-                what = f"{group.processor}: {group.behind:,} records behind and no worker runs"
+            if group.behind and group.members == 0 and group.wanted:
+                behind = f"{group.behind:,} records of {group.topic} behind"
+                what = f"{group.processor}: {behind} and no worker runs"
                 troubles.append(f"{what}: start `headrace worker {group.processor}`")
         troubles += [
             f"{one.processor}: the watchdog sees it stand still for {one.stalled_seconds:.0f} s "
@@ -145,18 +159,16 @@ def _part(part: Mapping[str, Any]) -> PartState:
 
 async def _kafka(settings: Settings) -> tuple[PartState, list[GroupState]]:
     try:
-        states = [
-            await _group(settings, processor, topic) for processor, topic in PROCESSORS.items()
-        ]
+        states = await asyncio.gather(*(_group(settings, *one) for one in PROCESSORS))
     except HeadraceError as error:
         return PartState("kafka", well=False, state=str(error)), []
-    return PartState("kafka", well=True, state="running"), states
+    return PartState("kafka", well=True, state="running"), list(states)
 
 
 async def _group(settings: Settings, processor: str, topic: str) -> GroupState:
     lags = await kafka.lags(settings, processor, topic)
     members = await kafka.members(settings, processor)
-    return GroupState(processor, kafka.total_behind(lags), tuple(lags), members)
+    return GroupState(processor, topic, kafka.total_behind(lags), tuple(lags), members)
 
 
 def _rate(settings: Settings) -> tuple[PartState, float | None]:
