@@ -11,7 +11,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from headrace.events.settings import KafkaSettings
+from headrace.events.settings import KafkaSettings, Settings
 from headrace.local.kafka import EmbeddedKafka
 from headrace.local.kept_topics import KeptTopics
 from headrace.streams.compacted import latest
@@ -26,7 +26,7 @@ async def make(kafka: KafkaSettings, *topics: str) -> None:
 
 
 async def write(kafka: KafkaSettings, topic: str, *records: tuple[bytes, bytes | None]) -> None:
-    async with AIOKafkaProducer(**kafka.client_kwargs()) as producer:
+    async with AIOKafkaProducer(**kafka.client_kwargs(), max_request_size=1 << 22) as producer:
         for key, value in records:
             await producer.send_and_wait(topic, value, key)
 
@@ -44,18 +44,20 @@ async def test_the_next_kafka_is_told_what_the_last_one_knew(tmp_path: Path) -> 
     await write(kafka, "two", (b"a", b"x"))
     file = tmp_path / "kept.db"
     kept = KeptTopics(file, ["one", "two"])
-    await kept.begin(kafka)
-    await write(kafka, "one", (b"a", b"2"), (b"b", None), (b"c", b"3"))
+    settings = Settings(tmp_path, kafka=kafka, max_event_bytes=2_000_000)
+    large = b"3" * 1_500_000
+    await kept.begin(settings)
+    await write(kafka, "one", (b"a", b"2"), (b"b", None), (b"c", large))
 
     for _ in range(2):  # what was written back is kept as well
-        await wait_until(lambda: values(file) == [b"2", b"3", b"x"], 30)
+        await wait_until(lambda: values(file) == [b"2", large, b"x"], 30)
         assert broker.child is not None
         os.kill(broker.child.pid, signal.SIGKILL)
         await broker.child.wait()
         await broker.start()
         await make(kafka, "one", "two")
-        await kept.begin(kafka)
-        assert await latest(kafka, "one") == {b"a": b"2", b"c": b"3"}
+        await kept.begin(settings)
+        assert await latest(kafka, "one") == {b"a": b"2", b"c": large}
         assert await latest(kafka, "two") == {b"a": b"x"}
     await kept.stop()
     await broker.stop()

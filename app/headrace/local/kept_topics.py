@@ -14,10 +14,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from headrace.events.settings import KafkaSettings
+from headrace.events.settings import KafkaSettings, Settings
+from headrace.streams.producer import start_producer
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +40,16 @@ class KeptTopics:
         self._following: asyncio.Task[None] | None = None
         self._file: sqlite3.Connection | None = None
 
-    async def begin(self, kafka: KafkaSettings) -> None:
+    async def begin(self, settings: Settings) -> None:
         """Write what is kept to a Kafka that is new and has the topics; then follow them there.
 
         Raises KafkaError or OSError; sqlite3.Error where the file cannot be used.
         """
         await self.stop()
         self._file = self._opened()
-        await self._write(kafka)
-        self._following = asyncio.create_task(self._follow(kafka), name="keep topics")
+        await self._write(settings)
+        following = self._follow(settings.need_kafka())
+        self._following = asyncio.create_task(following, name="keep topics")
 
     async def stop(self) -> None:
         """Follow no longer. Safe to call twice."""
@@ -67,9 +69,10 @@ class KeptTopics:
         file.execute(_SCHEMA)
         return file
 
-    async def _write(self, kafka: KafkaSettings) -> None:
+    async def _write(self, settings: Settings) -> None:
         assert self._file is not None  # noqa: S101 - begin() opened it
-        async with AIOKafkaProducer(**kafka.client_kwargs(), acks="all") as producer:
+        producer = await start_producer(settings, "kept-topics")
+        try:
             kept = self._file.execute("SELECT topic, key, value FROM kept ORDER BY number")
             sent = [
                 await producer.send(topic, value, key, partition=0)
@@ -77,6 +80,8 @@ class KeptTopics:
                 if topic in self._topics
             ]
             await asyncio.gather(*sent)
+        finally:
+            await producer.stop()
 
     async def _follow(self, kafka: KafkaSettings) -> None:
         consumer = AIOKafkaConsumer(

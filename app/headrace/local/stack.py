@@ -201,7 +201,7 @@ class LocalStack:
 
     async def _apply_topics(self) -> None:
         await topic_admin.apply(self.writer)
-        await self._kept.begin(self.writer.need_kafka())
+        await self._kept.begin(self.writer)
 
     async def _apply_schema(self) -> None:
         await asyncio.to_thread(schema.apply, self.writer.need_clickhouse())
