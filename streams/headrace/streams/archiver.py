@@ -100,8 +100,9 @@ class Archiver:
 
         landed = await self._write(gathered, refused)
         if landed:
-            fresh = self._clock() - gathered.oldest
-            self._metrics.freshness.labels(self._topic).observe(fresh)
+            age = self._clock() - gathered.oldest
+            # Other machines' clocks may be ahead, and a histogram's sum must not fall.
+            self._metrics.freshness.labels(self._topic).observe(max(age, 0.0))
         await before.wait()
         await self._finish(gathered, list(letters.values()))
         finished.set()
@@ -124,7 +125,8 @@ class Archiver:
             try:
                 landed = await self.sink.write(gathered.values, refused)
             except Retryable as error:
-                self._metrics.retries.labels("none" if error.code is None else error.code).inc()
+                code = "none" if error.code is None else error.code
+                self._metrics.retries.labels(self._topic, code).inc()
                 if not self.waiting:
                     log.warning(
                         "ClickHouse did not take a batch of %s, trying until it does: %s",

@@ -50,7 +50,7 @@ DEAD_LETTERS: Final = MetricDef(
 RETRIES: Final = MetricDef(
     "headrace_archive_retries_total",
     "counter",
-    ("code",),
+    ("topic", "code"),
     "Inserts that failed for a reason that may pass, by ClickHouse's code (none: no answer)",
     "Look the code up: 60 wants `headrace schema apply`, 241 memory, 252 fewer and bigger inserts",
 )
