@@ -21,6 +21,7 @@ from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
+from headrace.streams.metrics.exposition import PartitionsCollector
 from headrace.streams.transport import RecordBatch
 from headrace.streams.watchdog import StallDetector
 from headrace.streams.worker_metrics import Metrics
@@ -221,6 +222,7 @@ def test_the_backoff_doubles_up_to_its_bound() -> None:
 def test_every_metric_of_the_table_is_served_and_no_other() -> None:
     metrics = Metrics()
     metrics.register(AlertsCollector(list))
+    metrics.register(PartitionsCollector(dict))
     text = metrics.render()[0].decode()
     served = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     assert {name for name in served if not name.endswith("_created")} == {

@@ -102,6 +102,9 @@ def test_totals_for_scripts(tmp_path: Path) -> None:
     assert accepted == totals["events_delivered"] == totals["events_archived"] > 500
     assert totals["events_dropped"] == {}
     assert totals["events_missing"] == 0
+    assert totals["alerts_fired"] == totals["alerts_resolved"] == 5
+    assert totals["webhooks_verified"] >= 10
+    assert totals["webhooks_refused"] == 0
     for what in (
         "tool_failures",
         "permission_denials",
@@ -137,7 +140,7 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
     finally:
         os.close(master)
     assert code == 0, out
-    assert "agents of 3 tenants at work" in progress
+    assert "agents of 4 tenants at work" in progress
     for part in (
         "Sessions by tenant",
         "SELECT",
@@ -145,6 +148,8 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
         "Tokens by model",
         "Slowest turns",
         "refund-unanswered",
+        "10 webhooks arrived, each with a right signature",
+        "fetch_rates fails in 100% of its calls",
         "headrace replay refund-agreed",
         "confirmation: allow",
         "headrace verify",

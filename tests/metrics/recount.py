@@ -43,6 +43,7 @@ _FAILED: Final = f"{_ENDED} AND status = 'error'"
 _BILLED: Final = "type IN ('llm_call_completed', 'agent_usage')"
 _MODEL: Final = "if(type = 'agent_usage', '', called)"
 _ERROR: Final = "if(status = 'error', if(error_class = '', 'unknown', error_class), '')"
+_OTEL_ERROR: Final = "if(status = 'error', if(error_class = '', '_OTHER', error_class), '')"
 _WHY: Final = f"if(type = 'llm_retry', if(reason = '', 'unknown', reason), {_ERROR})"
 _SAID: Final = f"if(type = 'llm_retry', {_WHY}, concat({_ERROR}, ' ', said))"
 _SQUEEZED: Final = f"replaceRegexpAll(lower({_SAID}), '[^a-z]', '')"
@@ -106,6 +107,7 @@ RECOUNTS: Final[dict[str, list[Counted]]] = {
     "agent.llm.errors": [
         Counted(f"type = 'llm_retry' OR ({_FAILED})", f"[called, {_WHY}, {_CLASS}]")
     ],
+    "agent.llm.retries": [Counted("type = 'llm_retry'", "[called]")],
     "agent.llm.requests": [Counted("type IN ('llm_retry', 'llm_call_completed')", "[called]")],
     "agent.llm.cost": [
         Counted(f"{_BILLED} AND NOT isNaN({_cost()})", f"[{_MODEL}]", _cost()),
@@ -147,7 +149,9 @@ RECOUNTS: Final[dict[str, list[Counted]]] = {
     ],
     "gen_ai.client.operation.duration": [
         Counted(
-            f"{_ENDED} AND duration_ms IS NOT NULL", f"[called, {_ERROR}]", "duration_ms / 1000"
+            f"{_ENDED} AND duration_ms IS NOT NULL",
+            f"[called, {_OTEL_ERROR}]",
+            "duration_ms / 1000",
         )
     ],
     "gen_ai.client.operation.time_to_first_chunk": [
@@ -160,7 +164,7 @@ RECOUNTS: Final[dict[str, list[Counted]]] = {
     "gen_ai.execute_tool.duration": [
         Counted(
             "type = 'tool_complete' AND duration_ms IS NOT NULL",
-            "[tool, multiIf(status = 'ok', '', status = '', 'unknown', status)]",
+            "[tool, multiIf(status = 'ok', '', status = '', '_OTHER', status)]",
             "duration_ms / 1000",
         )
     ],
