@@ -122,7 +122,7 @@ class TestGatherer:
         assert len((await gatherer.get()).values) == 1
 
 
-async def test_freshness_is_the_oldest_records_when_it_can_be_read() -> None:
+async def test_freshness_is_the_age_of_the_oldest_batch_when_it_can_be_read() -> None:
     now = 1_000.0
     metrics = Metrics()
 
@@ -132,8 +132,8 @@ async def test_freshness_is_the_oldest_records_when_it_can_be_read() -> None:
             now += 2.5
             return len(values)
 
-    def arrived(*seconds: float) -> Any:
-        records = [SimpleNamespace(value=b"{}", offset=0, timestamp=int(s * 1000)) for s in seconds]
+    def arrived(value: bytes, second: float) -> Any:
+        records = [SimpleNamespace(value=value, offset=0, timestamp=int(second * 1000))]
         return SimpleNamespace(value=RecordBatch("t", 0, records, 2), ack=done.set)
 
     done = asyncio.Event()
@@ -146,8 +146,9 @@ async def test_freshness_is_the_oldest_records_when_it_can_be_read() -> None:
         told=lambda: None,
         clock=lambda: now,
     )
-    archiver._gatherer.put(arrived(999.0, 990.5, 998.0))
-    archiver._gatherer.put(arrived(999.5))
+    archiver._gatherer.put(arrived(b'{"at":1}', 995.0))
+    archiver._gatherer.put(arrived(b"no event", 996.0))
+    archiver._gatherer.put(arrived(b'{"ts":990.5}', 999.5))
     working = asyncio.ensure_future(archiver.work())
     await done.wait()
     await wait_until(lambda: b'batches_total{topic="t"} 1.0' in metrics.render()[0])

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, cast
+from typing import Any, Final, cast
 
+import msgspec
 from faust.types import EventT
 
 from headrace.streams.transport import RecordBatch
@@ -36,9 +37,11 @@ class Gathered:
 
     @property
     def oldest(self) -> float:
-        """When the oldest record was written, by its timestamp, in seconds since 1970."""
-        oldest: int = min([record.timestamp for b in self.batches for record in b.records])
-        return oldest / 1000
+        """The time of the oldest among the first records of each batch, in seconds since 1970.
+
+        An event's own ``ts``; of what has none, when it was written.
+        """
+        return min(_time_of(batch.records[0]) for batch in self.batches)
 
     def place(self, index: int) -> tuple[RecordBatch, Any]:
         """Return the batch and the record of a value."""
@@ -47,6 +50,21 @@ class Gathered:
                 return batch, batch.records[index]
             index -= len(batch.records)
         raise IndexError(index)
+
+
+class _Timed(msgspec.Struct):
+    ts: float
+
+
+_timed: Final = msgspec.json.Decoder(_Timed).decode
+
+
+def _time_of(record: Any) -> float:
+    try:
+        return _timed(record.value).ts
+    except (msgspec.MsgspecError, TypeError, RecursionError):
+        written: int = record.timestamp
+        return written / 1000
 
 
 class Gatherer:

@@ -66,8 +66,8 @@ FRESHNESS: Final = MetricDef(
     "headrace_archive_freshness_seconds",
     "histogram",
     ("topic",),
-    "From a record's timestamp in Kafka (an event's: when its hook shipped it; a pane's or a"
-    " transition's: when it was told) until SELECT finds it, once an insert by its oldest record",
+    "From an event (a pane, a transition: when it was told) until SELECT finds it, once an insert"
+    " by the oldest of what its fetches begin with; the agent's clock counts",
     "Above a second while headrace_worker_lag_records is small: ClickHouse is slow, see"
     " headrace_archive_insert_seconds; with lag: it shows how far behind the archive is",
     (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 10_800.0, 86_400.0),
