@@ -196,7 +196,8 @@ def test_odd_json_stops_nobody(data: bytes) -> None:
 @pytest.mark.parametrize("name", ["tenant", "session", "epoch", "type"])
 @pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"\\ud800"])
 def test_an_envelope_that_is_no_unicode_is_skipped(name: str, text: bytes) -> None:
-    odd = event(1, **{"kind" if name == "type" else name: "ODD"}).replace(b"ODD", text)
+    changed: dict[str, Any] = {"kind" if name == "type" else name: "ODD"}
+    odd = event(1, **changed).replace(b"ODD", text)
     state = read([odd, event(2, "made_up")])
     assert (state.offset, state.skipped) == (2, 1)
     assert by_labels(state.tell(), "agent.events") == {("made_up",): 1}
@@ -204,8 +205,9 @@ def test_an_envelope_that_is_no_unicode_is_skipped(name: str, text: bytes) -> No
 
 @pytest.mark.parametrize("name", ["tenant", "session", "epoch"])
 def test_a_name_as_long_as_an_event_is_skipped(name: str) -> None:
-    long, longest = "\x00" * 1025, "\x00" * 1024
-    state = read([event(1, **{name: long}), event(2, **{name: longest})])
+    long: dict[str, Any] = {name: "\x00" * 1025}
+    longest: dict[str, Any] = {name: "\x00" * 1024}
+    state = read([event(1, **long), event(2, **longest)])
     assert state.skipped == 1
     told = state.tell()
     assert sum(by_labels(told, "agent.events").values()) == 1
