@@ -13,6 +13,7 @@ from headrace.streams.alerts.transition import Transition
 
 _STATUSES: Final = frozenset(get_args(Status))
 _TIMES: Final = ("starts_at", "ends_at", "updated_at")
+_TEXTS: Final = ("id", "created_by", "comment")
 
 
 def decode_transition(value: bytes, most_bytes: int) -> Transition:
@@ -43,6 +44,13 @@ def decode_delivery(value: bytes) -> DeliveryRecord:
             raise ValueError(f"no status: {record.status!r}")
         for at in (record.first_at, record.at, record.next_at or 0.0):
             float(at)
+        told = record.notification
+        for text in (told.receiver, told.group_key, record.reason, *told.group_labels.values()):
+            if not isinstance(text, str):
+                raise TypeError(f"no text: {text!r}")
+        for number in (record.tries, told.number):
+            if not isinstance(number, int):
+                raise TypeError(f"no number: {number!r}")
     except (KeyError, TypeError, AttributeError, OverflowError, Poison) as error:
         raise ValueError(f"no delivery: {error!r}") from None
     return record
@@ -56,6 +64,9 @@ def encode_silence(silence: Silence) -> bytes:
 def decode_silence(value: bytes) -> Silence:
     """Raises :class:`ValueError` for what :func:`encode_silence` did not write."""
     silence = Silence.from_data(orjson.loads(value))
+    for name in _TEXTS:
+        if not isinstance(getattr(silence, name), str):
+            raise ValueError(f"no silence: {name} is no text")  # noqa: TRY004 - one error for all
     for name in _TIMES:
         if not isinstance(getattr(silence, name), (int, float)):
             raise ValueError(f"no silence: {name} is no number")  # noqa: TRY004 - one error for all
