@@ -42,18 +42,23 @@ def decode_delivery(value: bytes) -> DeliveryRecord:
         record = DeliveryRecord.from_dict(orjson.loads(value))
         if record.status not in _STATUSES:
             raise ValueError(f"no status: {record.status!r}")
-        for at in (record.first_at, record.at, record.next_at or 0.0):
-            float(at)
-        told = record.notification
-        for text in (told.receiver, told.group_key, record.reason, *told.group_labels.values()):
-            if not isinstance(text, str):
-                raise TypeError(f"no text: {text!r}")
-        for number in (record.tries, told.number):
-            if not isinstance(number, int):
-                raise TypeError(f"no number: {number!r}")
+        _check(record)
     except (KeyError, TypeError, AttributeError, OverflowError, Poison) as error:
         raise ValueError(f"no delivery: {error!r}") from None
     return record
+
+
+def _check(record: DeliveryRecord) -> None:
+    """Raises :class:`TypeError`, :class:`ValueError` or AttributeError where something is odd."""
+    for at in (record.first_at, record.at, record.next_at or 0.0):
+        float(at)
+    told = record.notification
+    for text in (told.receiver, told.group_key, record.reason, *told.group_labels.values()):
+        if not isinstance(text, str):
+            raise TypeError(f"no text: {text!r}")
+    for number in (record.tries, told.number):
+        if not isinstance(number, int):
+            raise TypeError(f"no number: {number!r}")
 
 
 def encode_silence(silence: Silence) -> bytes:
