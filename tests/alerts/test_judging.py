@@ -280,6 +280,32 @@ async def test_a_clock_that_was_ahead_silences_nothing() -> None:
     assert partition.written.end == T0 + 10
 
 
+async def test_an_alert_of_a_clock_that_was_ahead_goes_on_and_ends() -> None:
+    kafka, clock = fresh(), Clock(T0 + 21)
+    source, stops = a_story([9, 9])
+    partition = await opened(kafka, Source(), clock)
+    for stop in (1, *stops):
+        await run(kafka, source, partition, stop)
+    assert {(alert.rule, alert.state) for alert in partition.open} == {
+        ("Failing", "firing"),
+        ("Many", "firing"),
+    }
+    ahead = 10**7
+    for topic in (topics.ALERTS, topics.ALERTS_STATE):
+        for key, value in list(kafka.topics[topic]):
+            one = orjson.loads(value or b"")
+            for name in {"end", "pane", "judged", "starts_at"} & one.keys():
+                one[name] += ahead
+            kafka.topics[topic].append((key, orjson.dumps(one)))
+    source.add([], T0 + 90)
+    clock.now = T0 + 31.0
+    after = await opened(kafka, source, clock)
+    assert len(list(after.open)) == 2
+    clock.now = T0 + 91.0
+    await run(kafka, source, after, len(source.records))
+    assert not after.open
+
+
 async def test_what_cannot_be_read_is_passed_over() -> None:
     clock = Clock(T0 + 11)
     partition = AlertsPartition(0, RULES, clock)

@@ -129,6 +129,26 @@ def test_a_silence_must_end_after_it_starts() -> None:
         Silence.from_data({"id": "x"})
 
 
+def test_a_clock_that_is_behind_ends_a_silence_all_the_same() -> None:
+    one = silence(
+        'tool="a"', starts_at=100.0, ends_at=200.0, created_by="ann", comment="", now=100.0
+    )
+    there, here = Silences(), Silences()
+    there.take(one)
+    here.take(one)
+    there.take(here.expire(one.id, 90.0))
+    assert there.silencing({"tool": "a"}, 150.0) == ()
+
+
+def test_a_clock_that_was_ahead_puts_off_nothing_new() -> None:
+    grouper = Grouper(Grouping(("alertname",), wait=0, interval=60), lambda _: False)
+    grouper.take(alert("a"), 1e6)
+    assert len(grouper.due(1e6)) == 1
+    grouper.take(alert("b"), 1000.0)
+    (told,) = grouper.due(1000.0)
+    assert [one.id for one in told.alerts] == ["a", "b"]
+
+
 def test_what_expired_long_ago_is_cleaned_away() -> None:
     silences = Silences()
     one = made('tenant="acme"')

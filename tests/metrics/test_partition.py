@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headrace.streams.metrics import prices
 from headrace.streams.metrics.observe import OBSERVERS
+from headrace.streams.metrics.panes_log import record_of
 from headrace.streams.metrics.partition import Bounds, Partition, Told
 
 from .events import Record, counted, event, merged, records
@@ -180,6 +181,8 @@ def test_hostile_data_is_counted_and_never_an_error(data: dict[str, Any]) -> Non
         b'{"tool":"\\ud800"}',
         b'{"tool":"t","duration_ms":123456789012345678901234567890}',
         b'{"tool":"t","tool":"u"}',
+        b'{"tool":"\xff","status":"ok"}',
+        b'{"\xc3":1}',
     ],
 )
 def test_odd_json_stops_nobody(data: bytes) -> None:
@@ -188,6 +191,29 @@ def test_odd_json_stops_nobody(data: bytes) -> None:
     state = read([line, event(2, "made_up")])
     assert state.offset == 2
     assert by_labels(state.tell(), "agent.events")["made_up",] == 1
+
+
+@pytest.mark.parametrize("name", ["tenant", "session", "epoch", "type"])
+@pytest.mark.parametrize("text", [b"\xff", b"\xed\xa0\x80", b"\\ud800"])
+def test_an_envelope_that_is_no_unicode_is_skipped(name: str, text: bytes) -> None:
+    changed: dict[str, Any] = {"kind" if name == "type" else name: "ODD"}
+    odd = event(1, **changed).replace(b"ODD", text)
+    state = read([odd, event(2, "made_up")])
+    assert (state.offset, state.skipped) == (2, 1)
+    assert by_labels(state.tell(), "agent.events") == {("made_up",): 1}
+
+
+@pytest.mark.parametrize("name", ["tenant", "session", "epoch"])
+def test_a_name_as_long_as_an_event_is_skipped(name: str) -> None:
+    long: dict[str, Any] = {name: "\x00" * 1025}
+    longest: dict[str, Any] = {name: "\x00" * 1024}
+    state = read([event(1, **long), event(2, **longest)])
+    assert state.skipped == 1
+    told = state.tell()
+    assert sum(by_labels(told, "agent.events").values()) == 1
+    for one in told:
+        key, value = record_of(one, "log", 0)
+        assert len(key) + len(value) < 20_000
 
 
 def test_an_error_without_a_name_has_the_one_that_the_conventions_give_it() -> None:

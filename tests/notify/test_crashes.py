@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
 import pytest
 
+from headrace.events import topics
+from headrace.events.settings import KafkaSettings, Settings
 from headrace.sinks.notify.notifier import Notifier
 from headrace.sinks.notify.receiver import Receiver
 from headrace.streams.alerts.rules import loads
+from headrace.streams.notify import duty as duty_module
+from headrace.streams.notify import parts as parts_module
 from headrace.streams.notify import saved
 from headrace.streams.notify.deliveries import KafkaDeliveryLog
 from headrace.streams.notify.duty import Duty
@@ -32,7 +37,18 @@ from tests.notify.things import NOW, ManualClock, ScriptedSender, transition
 RULES = loads('[grouping]\nby = ["tenant"]\nwait = "0s"\ninterval = "10s"\nrepeat = "1h"')
 
 
-async def worker(disk: Disk, clock: ManualClock, end: int = 0) -> Duty:
+SETTINGS = Settings(state_dir=Path("/nowhere"), kafka=KafkaSettings("127.0.0.1:9"))
+
+
+@pytest.fixture(autouse=True)
+def the_log_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def need_same_log(*_: object) -> None:
+        """There is no broker to ask."""
+
+    monkeypatch.setattr(duty_module, "need_same_log", need_same_log)
+
+
+async def worker(disk: Disk, clock: ManualClock, end: int = 0, log: str = "log") -> Duty:
     """One whose log ended there when it began."""
     producer = cast("Any", disk)
     tally = Tally(Metrics(), clock.now)
@@ -49,6 +65,7 @@ async def worker(disk: Disk, clock: ManualClock, end: int = 0) -> Duty:
     state = SavedState(cast("Any", None), "state", producer, 1000)
     teller = Teller(RULES, ["ops"], feed.silences, 10_000)
     parts = Parts(
+        SETTINGS,
         producer,
         state,
         deliveries,
@@ -57,7 +74,7 @@ async def worker(disk: Disk, clock: ManualClock, end: int = 0) -> Duty:
         notifier,
         teller,
         tally,
-        "log",
+        log,
         10_000,
         AsyncExitStack(),
     )
@@ -140,6 +157,46 @@ async def test_nothing_is_told_before_the_log_is_read(monkeypatch: pytest.Monkey
         await duty._pass()
     (queued,) = disk.records["deliveries"]
     assert orjson.loads(queued.value)["ids"] == [["a2", 1]]
+
+
+async def test_what_a_log_said_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded Kafka forgets the log, maybe before an end was read there."""
+    disk, clock = Disk(), ManualClock(NOW)
+    monkeypatch.setattr(saved, "latest", disk.latest)
+    monkeypatch.setattr(parts_module, "latest", disk.latest)
+    before = await worker(disk, clock)
+    before.take(LOG[:2])
+    await before._pass()
+    disk.records[topics.ALERTS] = [
+        SimpleNamespace(key=b"x", value=b"{"),
+        SimpleNamespace(key=b"a1", value=LOG[2].value),
+        SimpleNamespace(key=b"a2", value=LOG[1].value),
+    ]
+    clock.advance(30)
+    after = await worker(disk, clock, log="another")
+    assert after.offset == 0
+    await after._pass()
+    queued = [orjson.loads(record.value) for record in disk.records["deliveries"]]
+    assert [one["ids"] for one in queued] == [[["a1", 1], ["a2", 1]], [["a1", 2], ["a2", 1]]]
+
+
+async def test_a_fault_saves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have come when half of what is due counted as told."""
+    disk, clock = Disk(), ManualClock(NOW)
+    monkeypatch.setattr(saved, "latest", disk.latest)
+    duty = await worker(disk, clock)
+    duty.take(LOG[:2])
+
+    def due(_now: float) -> bool:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(duty._parts.teller, "due", due)
+    failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+    duty.start(failed.set_result)
+    assert str(await failed) == "a fault"
+    saves = len(disk.records["state"])
+    await duty.close()
+    assert len(disk.records["state"]) == saves
 
 
 def test_the_crashes_reach_the_end() -> None:

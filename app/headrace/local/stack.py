@@ -66,7 +66,11 @@ class LocalStack:
         self._supervisor: Supervisor | None = None
         self._endpoint: Endpoint | None = None
         self._loop: BackgroundLoop | None = None
-        self._kept = KeptTopics(self._dir.kept_topics, [self._base.topic(name) for name in KEPT])
+        self._kept = KeptTopics(
+            self._dir.kept_topics,
+            [self._base.topic(name) for name in KEPT],
+            self._base.max_event_bytes + 131_072,
+        )
         self.settings = self._base
         """What readers need: Kafka, and ClickHouse as the reader."""
         self.writer = self._base
@@ -171,7 +175,7 @@ class LocalStack:
             ],
             apply_topics=self._apply_topics,
             apply_schema=self._apply_schema,
-            before_kafka_stops=self._kept.stop,
+            before_kafka_stops=self._kept.end,
             say=self._say,
             patience=self._patience,
         )
@@ -201,7 +205,7 @@ class LocalStack:
 
     async def _apply_topics(self) -> None:
         await topic_admin.apply(self.writer)
-        await self._kept.begin(self.writer)
+        await self._kept.begin(self.writer.need_kafka())
 
     async def _apply_schema(self) -> None:
         await asyncio.to_thread(schema.apply, self.writer.need_clickhouse())

@@ -190,7 +190,8 @@ SKIPPED: Final = MetricDef(
     "headrace_metrics_skipped_total",
     "counter",
     ("partition",),
-    "Records that are no events; the archive sets them aside",
+    "Records that are no events, which the archive sets aside, and such whose tenant, session "
+    "or epoch is longer than 1,024 characters",
     "`headrace dlq list`",
 )
 FORGOTTEN: Final = MetricDef(

@@ -73,7 +73,9 @@ class Grouper:
             group = _Group(receiver, labels, due=now + self._grouping.wait)
             group = self._groups.setdefault(group.key, group)
             group.alerts[transition.id] = transition
-            if group.told_at is None or now - group.told_at >= self._grouping.interval:
+            # A clock that was ahead once must not put off what comes now.
+            ahead = group.due > now + max(self._grouping.wait, self._grouping.interval)
+            if ahead or group.told_at is None or now - group.told_at >= self._grouping.interval:
                 group.due = min(group.due, now + self._grouping.wait)
 
     def next_due(self) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from headrace.events.metrics import PANE_SECONDS
@@ -89,12 +89,13 @@ class AlertsPartition:
 
     def restore(self, records: Iterable[Transition], judged: Judged) -> None:
         """Take up the latest records of this partition's tenants, before anything is read."""
-        records = list(records)
+        now = int(self._clock())
+        now -= now % PANE_SECONDS
+        # A clock that was ahead once must not silence the rules until then.
+        records = [_until(record, now) for record in records]
         for record in records:
             self._ended.note(record)
-        # A clock that was ahead once must not silence the rules until then.
-        end = min(judged.end, int(self._clock()))
-        self.engine.restore(records, end - end % PANE_SECONDS)
+        self.engine.restore(records, min(judged.end - judged.end % PANE_SECONDS, now))
         self.open = tuple(self.engine.life.open())
         self.written = judged
 
@@ -168,3 +169,18 @@ class AlertsPartition:
         """Note that what was judged last is written."""
         self.written = verdicts.judged
         self._unwritten = None
+
+
+def _until(record: Transition, now: int) -> Transition:
+    """Have a record say nothing of panes that begin after the end of the last whole one (s)."""
+    if record.judged < now:
+        return record
+    last = now - PANE_SECONDS
+    quiet = record.quiet_since
+    return replace(
+        record,
+        pane=min(record.pane, last),
+        judged=last,
+        starts_at=min(record.starts_at, float(last)),
+        quiet_since=None if quiet is None else min(quiet, last),
+    )

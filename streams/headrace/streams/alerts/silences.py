@@ -85,10 +85,12 @@ class Silences:
     def expire(self, name: str, now: float) -> Silence:
         """End a silence now; gives the version that is to be written.
 
+        It is the newest one although the clock that made the silence may be ahead of this one.
         Raises :class:`KeyError` where there is none of that id.
         """
         before = self._silences[name]
-        ended = replace(before, ends_at=min(before.ends_at, now), updated_at=now)
+        newest = max(before.updated_at, now)
+        ended = replace(before, ends_at=min(before.ends_at, now), updated_at=newest)
         self._silences[name] = ended
         return ended
 

@@ -97,8 +97,8 @@ def _check(data: Mapping[str, Any]) -> None:
     """Raises :class:`TypeError` or :class:`KeyError` for what :meth:`Transition.as_data` is not."""
     texts = [data[name] for name in _TEXTS] + list(data["receivers"])
     for name in _MAPS:
-        if not isinstance(data[name], Mapping):
-            raise TypeError("a table is something else")
+        if not isinstance(data[name], dict):
+            raise TypeError(f"{name} is no table")
         texts += [*data[name], *data[name].values()]
     numbers = [data[name] for name in _NUMBERS] + list(data.get("fires", ()))
     numbers += [data[name] for name in _PERHAPS if data.get(name) is not None]

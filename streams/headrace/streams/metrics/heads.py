@@ -15,7 +15,12 @@ from msgspec import Meta
 LATEST_TS: Final = 4_294_967_296
 """Seconds since 1970 that the archive takes, too."""
 
+NAME_LENGTH: Final = 1024
+"""Characters. A tenant stands in the key and in the value of each of its panes, and they must fit
+into a record; session and epoch are remembered."""
+
 _Text = Annotated[str, Meta(min_length=1)]
+_Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -25,9 +30,9 @@ class _Object(msgspec.Struct, gc=False):
 class Head(msgspec.Struct, gc=False):
     """The envelope of one event."""
 
-    tenant: _Text
-    session: _Text
-    epoch: _Text
+    tenant: _Name
+    session: _Name
+    epoch: _Name
     seq: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     ts: Annotated[float, Meta(ge=0, lt=LATEST_TS)]
     type: _Text
@@ -41,7 +46,8 @@ class _Whole(msgspec.Struct):
 
 _head: Final = msgspec.json.Decoder(Head).decode
 _whole: Final = msgspec.json.Decoder(_Whole).decode
-_STUMBLED: Final = (msgspec.MsgspecError, TypeError, RecursionError)
+# msgspec reports JSON in errors of its own, but bytes that are no UTF-8 in Python's.
+_STUMBLED: Final = (msgspec.MsgspecError, UnicodeDecodeError, TypeError, RecursionError)
 
 
 def heads_of(values: Sequence[bytes | None]) -> Sequence[Head | None]:

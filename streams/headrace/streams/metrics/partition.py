@@ -74,7 +74,7 @@ class Partition:
         """The next one to be read."""
         self.duplicates = 0
         self.skipped = 0
-        """Records that are no events: the archive sets them aside."""
+        """Records that are no events, or whose names are too long."""
         self.forgotten = 0
         """Epochs that were forgotten to make room."""
         self._epochs: OrderedDict[tuple[str, str, str], _Epoch] = OrderedDict()

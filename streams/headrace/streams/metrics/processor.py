@@ -36,6 +36,7 @@ from headrace.streams.metrics.partition import Bounds, Partition
 from headrace.streams.metrics.prices import Prices, load
 from headrace.streams.metrics.states import FileStates, KafkaStates, States
 from headrace.streams.producer import start_producer
+from headrace.streams.same_log import need_same_log
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
@@ -120,6 +121,7 @@ class MetricsProcessor:
             self._arrived.pop(gone, None)
             self._watermarks.pop(gone, None)
         link = await self._linked()
+        await need_same_log(link.producer, self._topic, link.incarnation)
         for partition in sorted(mine - self._partitions.keys()):
             self._partitions[partition] = await self._load(link, partition)
         return {TP(self._topic, p): self._partitions[p].offset for p in mine}
@@ -151,10 +153,13 @@ class MetricsProcessor:
                 await self._take(cast("RecordBatch", event.value))
                 event.ack()
             except Exception as error:  # a fault of ours: better no metrics than wrong ones
-                if not self.failed.done():
-                    self.failed.set_result(error)
+                self._fail(error)
                 raise
             yield
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failed.done():
+            self.failed.set_result(error)
 
     async def _take(self, batch: RecordBatch) -> None:
         state = self._partitions.get(batch.partition)
@@ -175,6 +180,8 @@ class MetricsProcessor:
                 await asyncio.sleep(self._pause())
                 now = asyncio.get_running_loop().time()
                 save = now >= self._save_at
+                if save and self._link is not None:
+                    await need_same_log(self._link.producer, self._topic, self._link.incarnation)
                 await self._tell(save=save)
                 if save:
                     self._save_at = now + self._options.save_seconds
@@ -183,6 +190,9 @@ class MetricsProcessor:
                     log.warning("panes could not be told, trying until they can: %r", error)
                 self.waiting_for_sink = True
                 await asyncio.sleep(backoff.wait())
+            except Exception as error:
+                self._fail(error)
+                raise
             else:
                 self.waiting_for_sink = False
                 backoff.reset()

@@ -13,6 +13,7 @@ from headrace.streams.alerts.transition import Transition
 
 _STATUSES: Final = frozenset(get_args(Status))
 _TIMES: Final = ("starts_at", "ends_at", "updated_at")
+_TEXTS: Final = ("id", "created_by", "comment")
 
 
 def decode_transition(value: bytes, most_bytes: int) -> Transition:
@@ -33,11 +34,23 @@ def decode_delivery(value: bytes) -> DeliveryRecord:
         record = DeliveryRecord.from_dict(orjson.loads(value))
         if record.status not in _STATUSES:
             raise ValueError(f"no status: {record.status!r}")
-        for at in (record.first_at, record.at, record.next_at or 0.0):
-            float(at)
+        _check(record)
     except (KeyError, TypeError, AttributeError, OverflowError, Poison) as error:
         raise ValueError(f"no delivery: {error!r}") from None
     return record
+
+
+def _check(record: DeliveryRecord) -> None:
+    """Raises :class:`TypeError`, :class:`ValueError` or AttributeError where something is odd."""
+    for at in (record.first_at, record.at, record.next_at or 0.0):
+        float(at)
+    told = record.notification
+    for text in (told.receiver, told.group_key, record.reason, *told.group_labels.values()):
+        if not isinstance(text, str):
+            raise TypeError(f"no text: {text!r}")
+    for number in (record.tries, told.number):
+        if not isinstance(number, int):
+            raise TypeError(f"no number: {number!r}")
 
 
 def encode_silence(silence: Silence) -> bytes:
@@ -48,6 +61,9 @@ def encode_silence(silence: Silence) -> bytes:
 def decode_silence(value: bytes) -> Silence:
     """Raises :class:`ValueError` for what :func:`encode_silence` did not write."""
     silence = Silence.from_data(orjson.loads(value))
+    for name in _TEXTS:
+        if not isinstance(getattr(silence, name), str):
+            raise ValueError(f"no silence: {name} is no text")  # noqa: TRY004 - one error for all
     for name in _TIMES:
         if not isinstance(getattr(silence, name), (int, float)):
             raise ValueError(f"no silence: {name} is no number")  # noqa: TRY004 - one error for all

@@ -20,6 +20,7 @@ from typing import Any, Final
 import orjson
 from aiokafka.errors import KafkaError
 
+from headrace.events import topics
 from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
 from headrace.sinks.notify.settle import park
@@ -27,6 +28,7 @@ from headrace.streams.backoff import Backoff
 from headrace.streams.notify.codec import decode_transition
 from headrace.streams.notify.parts import Parts, Plan, load, open_parts
 from headrace.streams.notify.tally import Tally
+from headrace.streams.same_log import need_same_log
 
 TROUBLE: Final = (KafkaError, OSError, Retryable, asyncio.TimeoutError)
 
@@ -34,6 +36,8 @@ LOOK_SECONDS: Final = 1.0
 """How often the metrics are shown afresh, at least."""
 SAVE_SECONDS: Final = 30.0
 """How often the place is saved while there is nothing to tell: what a restart reads again."""
+ASK_SECONDS: Final = 30.0
+"""How often it is asked whether the log is still the one that is read."""
 SWEEP_SECONDS: Final = 600.0
 """How often old deliveries and silences are taken away."""
 BEGIN_SECONDS: Final = 30.0
@@ -57,6 +61,9 @@ class Duty:
         self._changed = False
         self._save_at = 0.0
         self._sweep_at = 0.0
+        self._ask_at = 0.0
+        self._faulty = False
+        """Whether the state may be half of one: it is not to be saved."""
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self.offset = offset
@@ -103,7 +110,7 @@ class Duty:
             await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
             self._task.cancel()
             await asyncio.wait([self._task])
-        if self._changed:
+        if self._changed and not self._faulty:
             try:
                 await asyncio.wait_for(self._save(), CLOSE_SECONDS)
             except TROUBLE as error:
@@ -149,6 +156,7 @@ class Duty:
                     backoff.reset()
                     await self._wait()
         except Exception as error:  # a fault of ours: what is in work stays as it is saved
+            self._faulty = True
             failed(error)
 
     async def _wait(self) -> None:
@@ -170,6 +178,12 @@ class Duty:
 
     async def _pass(self) -> None:
         parts, now = self._parts, self._clock()
+        for follower in parts.followers:
+            follower.check()
+        if now >= self._ask_at:
+            self._ask_at = now + ASK_SECONDS
+            topic = parts.settings.topic(topics.ALERTS_LOG)
+            await need_same_log(parts.producer, topic, parts.incarnation)
         await self._deliver_again()
         if self._caught_up:
             self._unsaved |= parts.teller.due(now)

@@ -44,7 +44,11 @@ class Follower:
             await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
-        if self._task.done():
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended it: a fault of ours, after which nothing is handed on any more."""
+        if self._task is not None and self._task.done():
             self._task.result()
 
     @property

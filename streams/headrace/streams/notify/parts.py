@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from headrace.producers.kafka_log import incarnation_of
 from headrace.sinks.notify.notifier import Notifier
 from headrace.sinks.notify.receiver import Receiver
 from headrace.streams.alerts.model import RuleSet
+from headrace.streams.compacted import latest
+from headrace.streams.notify.codec import decode_transition
 from headrace.streams.notify.deliveries import KafkaDeliveryLog
 from headrace.streams.notify.follower import Follower
 from headrace.streams.notify.saved import SavedState
@@ -21,6 +24,8 @@ from headrace.streams.notify.silences_feed import SilencesFeed
 from headrace.streams.notify.tally import Tally
 from headrace.streams.notify.teller import Teller
 from headrace.streams.producer import start_producer
+
+log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
 """For tries under way, when the partition is lost. Whoever takes over waits for it."""
@@ -42,6 +47,7 @@ class Plan:
 class Parts:
     """What a duty works with. Its exit stack closes it."""
 
+    settings: Settings
     producer: AIOKafkaProducer
     saved: SavedState
     deliveries: KafkaDeliveryLog
@@ -80,6 +86,7 @@ async def open_parts(settings: Settings, plan: Plan, tally: Tally, stack: AsyncE
     # Half of what a record may have: beside them stand their ids and their group.
     most = settings.max_event_bytes // 2
     return Parts(
+        settings,
         producer,
         SavedState(kafka, settings.topic(topics.ALERTS_STATE), producer, settings.max_event_bytes),
         deliveries,
@@ -100,5 +107,23 @@ async def load(parts: Parts, now: float) -> int:
     if state is None:
         return 0
     parts.teller.load(state, now)
-    offset: int = state["offset"] if state["log"] == parts.incarnation else 0
-    return offset
+    if state["log"] == parts.incarnation:
+        offset: int = state["offset"]
+        return offset
+    await _take_latest(parts, now)
+    return 0
+
+
+async def _take_latest(parts: Parts, now: float) -> None:
+    """Take in what the log that is gone said last, which nobody may have read there.
+
+    Without it an alert would be told of as firing for ever.
+    """
+    topic = parts.settings.topic(topics.ALERTS)
+    for value in (await latest(parts.settings.need_kafka(), topic)).values():
+        try:
+            transition = decode_transition(value, parts.most_bytes)
+        except ValueError as error:
+            log.warning("%s: a record is passed over: %s", topic, error)
+            continue
+        parts.tally.nobody(parts.teller.take(transition, now))
