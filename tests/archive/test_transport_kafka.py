@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from faust.types import TP
 
 from headrace.streams.archive import Archive
 from tests.archive.rig import Rig
@@ -33,7 +34,7 @@ class TestTransportKafka(TransportBehaviour):
         expected = [rig.line(seq) for seq in (*range(1, 101), *range(201, 301))]
         assert sink.values == expected
         consumer = archive.app.consumer
-        tp = next(tp for tp in consumer.assignment() if tp.partition == 0)
+        tp = TP(rig.topic, 0)
         # 400 records and four markers: past the last event nothing is anybody's.
         highwaters = await consumer.highwaters(tp)
         assert highwaters[tp] == 404
