@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.events import topics
+from headrace.events.errors import HeadraceError
 from headrace.events.metrics import WATERMARK
 from headrace.events.settings import KafkaSettings, Settings
 from headrace.streams import compacted
@@ -304,6 +305,26 @@ async def test_an_alert_of_a_clock_that_was_ahead_goes_on_and_ends() -> None:
     clock.now = T0 + 91.0
     await run(kafka, source, after, len(source.records))
     assert not after.open
+
+
+async def test_a_clock_that_went_back_ends_the_worker() -> None:
+    """The next one judges from now on."""
+    kafka, clock = fresh(), Clock(T0 + 7300)
+    source = Source()
+    source.add([], T0 + 7200)
+    partition = await opened(kafka, Source(), clock)
+    await run(kafka, source, partition, 1)
+    clock.now = T0 + 3600.0
+    assert not partition.due
+    clock.now = T0 + 10.0
+    with pytest.raises(HeadraceError, match="clock went back"):
+        _ = partition.due
+    after = await opened(kafka, source, clock)
+    assert not after.due
+    source.add([], T0 + 20)
+    clock.now = T0 + 21.0
+    after.take(source.records)
+    assert after.due
 
 
 async def test_what_cannot_be_read_is_passed_over() -> None:

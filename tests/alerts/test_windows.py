@@ -255,7 +255,10 @@ def test_records_are_read_as_they_are_agreed() -> None:
     "value",
     [b"{", b"[]", b"3", orjson.dumps({**DATA, "buckets": [1]}), orjson.dumps({**DATA, "sum": "x"}),
      orjson.dumps({**DATA, "labels": []}), orjson.dumps({**DATA, "start": T0 + 1}),
-     orjson.dumps({"metric": "agent.tool.calls"})],
+     orjson.dumps({"metric": "agent.tool.calls"}),
+     *(orjson.dumps({**DATA, "sum": odd}) for odd in ("nan", "inf", 1e308, -1e308)),
+     *(orjson.dumps({**DATA, "metric": WATERMARK, "sum": odd}) for odd in ("nan", "inf")),
+     orjson.dumps({**DATA, "count": 1e308})],
 )  # fmt: skip
 def test_what_is_no_record_is_refused(value: bytes) -> None:
     with pytest.raises(ValueError, match=r"agent\.metrics"):

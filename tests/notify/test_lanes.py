@@ -403,3 +403,30 @@ async def test_a_wait_loses_no_cancellation(ticks: int) -> None:
 
 def test_outcomes_compare_by_what_they_say() -> None:
     assert of_status(503, 3.0) == Outcome("retry", "answered 503", 3.0)
+
+
+async def test_a_lane_that_a_fault_ended_says_so() -> None:
+    def faulty(_low: float, _high: float) -> float:
+        raise RuntimeError("a fault")
+
+    notifier = Notifier(
+        [Receiver("ops", "webhook", ())],
+        MemoryDeliveryLog(),
+        clock=ManualClock(),
+        uniform=faulty,
+        sender_of=lambda _: ScriptedSender(FAILED),
+    )
+    await notifier.start()
+    notifier.check()
+    await notifier.notify(notification())
+
+    def ended() -> bool:
+        try:
+            notifier.check()
+        except RuntimeError:
+            return True
+        return False
+
+    await wait_until(ended, 10, interval=0.001, what="the fault is told")
+    with pytest.raises(RuntimeError, match="a fault"):
+        await notifier.close()

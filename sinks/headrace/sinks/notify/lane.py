@@ -81,6 +81,11 @@ class Lane:
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"notify-{self.name}")
 
+    def check(self) -> None:
+        """Raise what ended the lane's task: a fault of ours, after which nothing is sent."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+
     async def close(self, seconds: float) -> None:
         """Let the try that is under way end for so long, then release the sender.
 

@@ -128,6 +128,11 @@ class Notifier:
         """How many deliveries each receiver has waiting."""
         return {name: lane.waiting for name, lane in self._lanes.items()}
 
+    def check(self) -> None:
+        """Raise the fault that ended a lane, if one did: its deliveries would wait for ever."""
+        for lane in self._lanes.values():
+            lane.check()
+
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Stop every lane, within about that time. What is left is in the log."""
         await asyncio.gather(*(lane.close(seconds) for lane in self._lanes.values()))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from headrace.events.errors import HeadraceError
 from headrace.events.metrics import PANE_SECONDS
 from headrace.streams.alerts.ended import Ended
 from headrace.streams.alerts.engine import MAX_CATCH_UP, Engine
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 STEP: Final = 6 * PANE_SECONDS
 """Seconds of panes that are judged at once while catching up: what a crash then judges again."""
+BACK_SECONDS: Final = 3600
+"""By how much a clock may go back while panes wait for it: what was judged is not judged again."""
 LATE_SECONDS: Final = 1.0
 """Between two judgements of late data alone, which may come in as often as they are told."""
 
@@ -134,7 +137,12 @@ class AlertsPartition:
 
     @property
     def due(self) -> bool:
-        """Whether :meth:`judge` has something to say or to say again."""
+        """Whether :meth:`judge` has something to say or to say again.
+
+        Raises :class:`HeadraceError` where the clock went back so far that it must be made anew.
+        """
+        if self.engine.judged > self._clock() + BACK_SECONDS:
+            raise HeadraceError("the clock went back by more than an hour: begin again")
         if self._unwritten is not None:
             return True
         if not self.caught_up:

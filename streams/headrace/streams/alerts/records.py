@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from sys import intern
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from headrace.events.metrics import METRICS, PANE_SECONDS, WATERMARK
+
+LARGEST: Final = 1e200
+"""Of values that add up to a number, however many they are; no pane of ours comes near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,9 @@ def pane_of(data: dict[str, Any]) -> PaneRecord | None:
     start = int(data["start"])
     if start % PANE_SECONDS:
         raise ValueError(f"{start} is no start of a pane")
+    count, total = int(data["count"]), float(data["sum"])
+    if not all(abs(one) < LARGEST for one in (count, total, *buckets)):
+        raise ValueError("a number that cannot be added up")
     # The same few texts stand in millions of records.
     return PaneRecord(
         tenant=intern(str(data["tenant"])),
@@ -79,13 +85,14 @@ def pane_of(data: dict[str, Any]) -> PaneRecord | None:
         start=start,
         source=(intern(str(data["log"])), int(data["partition"]), int(data["generation"])),
         offset=int(data["offset"]),
-        count=int(data["count"]),
-        sum=float(data["sum"]),
+        count=count,
+        sum=total,
         buckets=buckets,
     )
 
 
 def _watermark(data: dict[str, Any]) -> Watermark:
-    return Watermark(
-        int(data["partition"]), str(data["log"]), float(data["sum"]), int(data["offset"])
-    )
+    at = float(data["sum"])
+    if not abs(at) < LARGEST:
+        raise ValueError(f"{at} is no time")
+    return Watermark(int(data["partition"]), str(data["log"]), at, int(data["offset"]))

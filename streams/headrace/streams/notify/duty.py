@@ -178,6 +178,7 @@ class Duty:
 
     async def _pass(self) -> None:
         parts, now = self._parts, self._clock()
+        parts.notifier.check()
         for follower in parts.followers:
             follower.check()
         if now >= self._ask_at:
