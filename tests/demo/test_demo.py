@@ -137,7 +137,7 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
     finally:
         os.close(master)
     assert code == 0, out
-    assert "agents of 3 tenants at work" in progress
+    assert "agents of 4 tenants at work" in progress
     for part in (
         "Sessions by tenant",
         "SELECT",
