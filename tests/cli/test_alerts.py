@@ -187,7 +187,7 @@ def test_receivers_are_checked_with_their_secrets(
 def test_the_configured_rules_are_checked_else_the_shipped(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "rules.toml: 5 rules, no receivers: nobody is told\n"
+    said = "the shipped file: 5 rules, no receivers: nobody is told\n"
     assert cli("alerts", "check").out == said
     monkeypatch.setenv("HEADRACE_ALERT_RULES", str(tmp_path / "mine.toml"))
     (tmp_path / "mine.toml").write_text(MUTING)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ import aiokafka
 import orjson
 import pytest
 
-from headrace.cli.health.status import Status
+from headrace.cli.health.status import GroupState, Status
 from headrace.cli.health.watchdog import read
+from headrace.cli.kafka import Lag
 from headrace.events import topics
 from headrace.local.stack import WORKERS
 from headrace.producers.condition import ConditionFile
+from headrace.streams.notify.codec import encode_delivery
 from headrace.streams.watchdog import Verdict
 from headrace.streams.worker_metrics import Metrics
+from tests.cli.alerting import delivery
+from tests.cli.alerting import send as send_records
 from tests.cli.conftest import Cli, Stack, command_line, insert, line
 from tests.support import unique, wait_until_sync
 
@@ -112,6 +117,52 @@ def test_the_doctor_finds_a_well_stack_well(on_stack: Cli) -> None:
     assert ran.code == 0
     names = {check["name"] for check in ran.objects}
     assert {"versions", "kafka", "topics", "clickhouse", "schema", "clocks", "spool"} <= names
+
+
+def test_the_doctor_tells_of_each_topic_that_a_worker_reads(on_stack: Cli) -> None:
+    texts = {c["text"] for c in on_stack("doctor", "--json").objects if c["name"] == "archive"}
+    for topic in (topics.EVENTS, topics.METRICS, topics.ALERTS_LOG):
+        assert any(text.endswith(f" records of {topic} behind") for text in texts), texts
+
+
+def test_the_doctor_names_the_worker_that_does_not_run(
+    deserted: tuple[str, str], on_stack: Cli
+) -> None:
+    checks = {(c["name"], c["level"]): c["text"] for c in on_stack("doctor", "--json").objects}
+    assert "3 records of agent.events behind: `headrace worker archive`" in checks[
+        "archive", "fail"
+    ] + checks.get(("archive", "warn"), "")
+    assert checks["notify", "warn"].endswith(": `headrace worker notify`")
+
+
+def test_the_doctor_tells_of_pages_that_did_not_arrive(
+    deserted: tuple[str, str], on_stack: Cli, stack: Stack
+) -> None:
+    prefix, _ = deserted
+    assert "ok   deliveries: none is parked" in on_stack("doctor").out
+    records = [delivery("msg_1", "parked"), delivery("msg_2", "delivered")]
+    values = [(one.id, encode_delivery(one)) for one in records]
+    told = replace(stack, settings=replace(stack.settings, topic_prefix=prefix))
+    send_records(told, topics.DELIVERIES, values)
+    out = on_stack("doctor").out
+    assert "warn deliveries: 1 was given up: `headrace alerts deliveries --status parked`" in out
+
+
+def test_the_doctor_reads_the_rules(
+    on_stack: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.toml"
+    monkeypatch.setenv("HEADRACE_ALERT_RULES", str(rules))
+    assert "fail alert rules: the rules file" in on_stack("doctor").out
+    rules.write_text("[[rule]]\n")
+    assert f"fail alert rules: {rules}:1: " in on_stack("doctor").out
+    rules.write_text("")
+    assert f"ok   alert rules: {rules}: 0 rules" in on_stack("doctor").out
+
+
+def test_a_worker_that_has_read_nothing_yet_is_shown() -> None:
+    assert GroupState("notify", topics.ALERTS_LOG, 0, (Lag(0, None, 0, 0),), members=1).wanted
+    assert not GroupState("notify", topics.ALERTS_LOG, 0, (Lag(0, None, 0, 0),), members=0).wanted
 
 
 def test_the_doctor_says_what_is_missing(

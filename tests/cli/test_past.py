@@ -89,7 +89,7 @@ def test_a_table_for_people(panes: list[PaneRecord], on_stack: Cli) -> None:
     read = {(one.metric, one.labels, one.start) for one in panes if one.metric in METRICS_READ}
     head, _, _, first, *_ = ran.out.splitlines()
     assert head == (
-        "2025-11-24 15:43:20 to 2025-11-24 16:41:40 (UTC), 5 rules of rules.toml, "
+        "2025-11-24 15:43:20 to 2025-11-24 16:41:40 (UTC), 5 rules of the shipped file, "
         f"{len(read):,} panes"
     )
     assert first.split() == ["ToolFailureRate", "1", "7m", "7m", "1", "20", "%", ">", "10", "%"]
@@ -158,7 +158,7 @@ def test_panes_of_other_buckets_are_left_out_with_a_word(on_stack: Cli, stack: S
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("--rule", "Nothing"), "no rule Nothing in rules.toml: there is ToolFailureRate"),
+        (("--rule", "Nothing"), "no rule Nothing in the shipped file: there is ToolFailureRate"),
         (("--since", "1d", "--from", "2026-01-01"), "exclude each other"),
         (("--from", "2026-01-02", "--to", "2026-01-01"), "must end after it begins"),
         (("--from", "noon"), "is not a time such as"),

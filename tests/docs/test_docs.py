@@ -17,6 +17,7 @@ from headrace.cli.group import COMMANDS
 from headrace.cli.group import cli as group
 from headrace.events.envelope import decode
 from headrace.events.topics import specs
+from headrace.streams.metrics.observe import OBSERVERS
 from tests.cli.conftest import Cli, Stack
 from tests.docs.generate import DOCS, PAGES, every_command, parent
 
@@ -46,7 +47,12 @@ def test_generated_pages_are_current(page: str) -> None:
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_python_blocks_run(block: str, stack: Stack, tmp_path: Path) -> None:
+def test_python_blocks_run(
+    block: str, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_STATE_DIR", str(stack.settings.state_dir))
+    monkeypatch.setenv("HEADRACE_TENANT", "acme")
+    monkeypatch.setenv("HEADRACE_SPOOL_DIR", str(tmp_path / "spool"))
     here = block.replace("127.0.0.1:9092", stack.settings.need_kafka().bootstrap_servers)
     here = here.replace("/var/lib/headrace/spool", str(tmp_path / "spool"))
     scope: dict[str, object] = {"__name__": "block"}
@@ -114,6 +120,19 @@ def test_every_column_is_in_the_archives_page(view: str, stack: Stack) -> None:
     with connect(stack.settings) as archive:
         there = [(row["name"], row["type"]) for row in archive.rows(f"DESCRIBE TABLE {view}")]
     assert documented == there
+
+
+def test_every_event_that_is_counted_is_in_the_hooks_page() -> None:
+    page = (DOCS / "hook.md").read_text(encoding="utf-8")
+    for kind in OBSERVERS:
+        if not kind.startswith("headrace."):
+            assert f"\n| `{kind}` |" in page
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    readme = PAGES_OF_WORDS[0].read_text(encoding="utf-8")
+    for page in DOCS.glob("*.md"):
+        assert f"(docs/{page.name})" in readme
 
 
 def test_links_lead_somewhere() -> None:

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from headrace.cli.faults import CommandError
 from headrace.cli.text import one_line
 from headrace.events.settings import Settings
+from headrace.streams import away
 from headrace.streams.read_to import read_to
 
 CONNECT_SECONDS: Final = 10.0
@@ -54,15 +55,10 @@ async def consumer(settings: Settings, **more: Any) -> AsyncIterator[AIOKafkaCon
     try:
         await asyncio.wait_for(client.start(), CONNECT_SECONDS)
         yield client
-    except (KafkaConnectionError, asyncio.TimeoutError, OSError) as error:
+    except (KafkaError, asyncio.TimeoutError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             raise  # our own output's reader, not the broker
-        raise CommandError(
-            f"Kafka at {kafka.bootstrap_servers} does not answer: start it, or correct "
-            "HEADRACE_KAFKA"
-        ) from None
-    except KafkaError as error:
-        raise CommandError(one_line(f"Kafka at {kafka.bootstrap_servers}: {error!r}")) from None
+        raise CommandError(one_line(away.explain(kafka, error))) from None
     finally:
         await client.stop()
 

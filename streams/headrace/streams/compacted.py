@@ -23,8 +23,8 @@ async def latest(kafka: KafkaSettings, topic: str) -> dict[bytes, bytes]:
         auto_offset_reset="earliest",
         isolation_level="read_committed",
     )
-    await consumer.start()
     try:
+        await consumer.start()
         # partitions_for_topic() knows only topics that the client already reads.
         metadata: Any = await consumer._client.fetch_all_metadata()  # noqa: SLF001
         places = [TopicPartition(topic, n) for n in metadata.partitions_for_topic(topic) or ()]

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from headrace.events import topics
 from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
+from headrace.streams import away
 from headrace.streams import dead_letters as names
 from headrace.streams.read_to import read_to
 
@@ -224,7 +225,6 @@ async def _reached(settings: Settings, client: Any) -> AsyncIterator[None]:
         await asyncio.wait_for(client.start(), REQUEST_MS / 1000)
         yield
     except (KafkaError, OSError, asyncio.TimeoutError) as error:
-        where = settings.need_kafka().bootstrap_servers
-        raise Retryable(f"Kafka at {where}: {error or 'no answer'}") from None
+        raise Retryable(away.explain(settings.need_kafka(), error)) from None
     finally:
         await client.stop()

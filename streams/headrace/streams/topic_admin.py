@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError, for_code
 from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
 from headrace.events.topics import LOCAL_CLUSTER, TopicSpec, specs
+from headrace.streams import away
 
 REQUEST_MS: Final = 20_000
 """Creating seven topics takes a second on a laptop; a cluster that elects leaders takes longer."""
@@ -83,7 +84,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await asyncio.wait_for(admin.start(), REQUEST_MS / 1000)
         yield admin
     except (KafkaError, OSError, asyncio.TimeoutError) as error:
-        raise Retryable(f"Kafka at {kafka.bootstrap_servers}: {error or 'no answer'}") from None
+        raise Retryable(away.explain(kafka, error)) from None
     finally:
         await admin.close()
 

@@ -25,7 +25,7 @@ from headrace.cli.main import need_local_extra
 def demo(as_json: bool, keep: bool, state_dir: Path | None) -> int:
     """Run real agents end to end and show what was recorded.
 
-    Starts a local stack, runs scripted agents of three tenants through the hook, archives their
+    Starts a local stack, runs scripted agents of four tenants through the hook, archives their
     events, queries them, replays a session and accounts for every event. Leaves nothing running
     and, unless you ask for it, no file. --json prints the totals as one object. The exit code is 1
     where the accounting does not add up.

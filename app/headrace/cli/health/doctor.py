@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from headrace.cli.archive import connect
+from headrace.cli.health import alerting
 from headrace.cli.health.status import gather
 from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import Settings
@@ -64,6 +65,8 @@ def examine(load: Callable[[], Settings]) -> Iterator[Check]:
     yield from _guarded("schema", lambda: _schema(settings))
     yield from _guarded("clocks", lambda: _clocks(settings))
     yield from _guarded("parts", lambda: _parts(settings))
+    yield from _guarded("alert rules", lambda: _rules(settings))
+    yield from _guarded("deliveries", lambda: _deliveries(settings))
     yield _spool(settings)
     yield from _shippers(settings)
     yield _local_extra()
@@ -142,11 +145,27 @@ def _parts(settings: Settings) -> Iterator[Check]:
     for part in found.parts:
         yield Check(part.name, OK if part.well else FAIL, part.state)
     for group in found.groups:
+        behind = f"{group.behind:,} records of {group.topic} behind"
         if group.members == 0:
-            text = f"no worker runs, {group.behind:,} records behind: `headrace worker archive`"
+            text = f"no worker runs, {behind}: `headrace worker {group.processor}`"
             yield Check(group.processor, FAIL if group.behind else WARN, text)
         else:
-            yield Check(group.processor, OK, f"{group.behind:,} records behind")
+            yield Check(group.processor, OK, behind)
+
+
+def _rules(settings: Settings) -> Iterator[Check]:
+    # Without a file here they are those of the terminal that runs the workers.
+    if settings.alert_rules is not None:
+        yield Check("alert rules", OK, alerting.rules_text(settings))
+
+
+def _deliveries(settings: Settings) -> Iterator[Check]:
+    if parked := alerting.parked(settings):
+        given_up = f"{parked:,} {'was' if parked == 1 else 'were'} given up"
+        text = f"{given_up}: `headrace alerts deliveries --status parked` says why"
+        yield Check("deliveries", WARN, text)
+    else:
+        yield Check("deliveries", OK, "none is parked")
 
 
 def _spool(settings: Settings) -> Check:

@@ -65,8 +65,9 @@ class GroupState:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody runs it: it read once, or it is the one that everybody needs."""
-        return self.processor == "archive" or any(lag.committed for lag in self.partitions)
+        """Whether somebody runs it: now or once, or it is the one that everybody needs."""
+        read_once = any(lag.committed for lag in self.partitions)
+        return self.processor == "archive" or bool(self.members) or read_once
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def load(path: Path | None = None) -> RuleSet:
     """
     if path is None:
         shipped = resources.files(__package__ or "") / "rules.toml"
-        return loads(shipped.read_text("utf-8"), "rules.toml")
+        return loads(shipped.read_text("utf-8"), "the shipped file")
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

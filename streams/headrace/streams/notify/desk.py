@@ -20,6 +20,7 @@ from headrace.events import topics
 from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
 from headrace.sinks.notify.delivery_log import DeliveryRecord
+from headrace.streams import away
 from headrace.streams.alerts.silences import Silence
 from headrace.streams.alerts.transition import Transition
 from headrace.streams.compacted import latest
@@ -119,5 +120,4 @@ async def _answering(settings: Settings) -> AsyncIterator[None]:
     try:
         yield
     except (KafkaError, OSError, asyncio.TimeoutError) as error:
-        where = settings.need_kafka().bootstrap_servers
-        raise Retryable(f"Kafka at {where}: {error or 'no answer'}") from None
+        raise Retryable(away.explain(settings.need_kafka(), error)) from None
