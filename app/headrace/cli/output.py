@@ -21,6 +21,8 @@ PIPE_WIDTH: Final = 10_000
 """Columns where nobody looks: a script's grep must find whole cells."""
 MOST_FRAMED_CELLS: Final = 5_000
 """Rich lays out about so many in a second."""
+WHOLE_WORD: Final = 24
+"""Names and times are not longer, and are not cut in a frame; ids and JSON may be."""
 
 
 class PlainConsole(Console):
@@ -59,7 +61,7 @@ def print_table(
     """Print a table of safe cells. ``right`` names the columns with numbers.
 
     Framed and folded to the width of a terminal; else plain columns, for grep and awk (and for
-    large tables, which rich takes many seconds to lay out).
+    tables in which words would be cut, or that are large: rich takes many seconds to lay them out).
     """
     heads = [cell(name) for name in columns]
     cells = [[cell(value) for value in row] for row in rows]
@@ -67,16 +69,29 @@ def print_table(
     is_number = [name in numbers for name in columns]
     out = console()
     if out.is_terminal and len(cells) * len(heads) <= MOST_FRAMED_CELLS:
-        out.print(_framed(heads, cells, is_number))
-        return
+        least = [max(map(_longest_word, column)) for column in zip(heads, *cells, strict=True)]
+        if sum(least) + 3 * len(heads) + 1 <= out.width:
+            out.print(_framed(heads, cells, is_number, least))
+            return
     for line in _plain(heads, cells, is_number):
         print(line)
 
 
-def _framed(heads: list[str], cells: list[list[str]], is_number: list[bool]) -> Table:
+def _longest_word(text: str) -> int:
+    return min(WHOLE_WORD, max(map(cell_len, text.split()), default=0))
+
+
+def _framed(
+    heads: list[str], cells: list[list[str]], is_number: list[bool], least: list[int]
+) -> Table:
     table = Table()
-    for head, number in zip(heads, is_number, strict=True):
-        table.add_column(Text(head), justify="right" if number else "left", overflow="fold")
+    for head, number, width in zip(heads, is_number, least, strict=True):
+        table.add_column(
+            Text(head),
+            justify="right" if number else "left",
+            overflow="fold",
+            min_width=width,
+        )
     for row in cells:
         table.add_row(*(Text(value) for value in row))
     return table
