@@ -144,6 +144,15 @@ def test_the_doctor_tells_of_pages_that_did_not_arrive(
     values = [(one.id, encode_delivery(one)) for one in records]
     told = replace(stack, settings=replace(stack.settings, topic_prefix=prefix))
     send_records(told, topics.DELIVERIES, values)
+    (status,) = on_stack("status", "--json").objects
+    assert status["parked"] == 0  # a year ago
+    lately = replace(delivery("msg_3", "parked"), at=time.time())
+    send_records(told, topics.DELIVERIES, [(lately.id, encode_delivery(lately))])
+    ran = on_stack("status")
+    assert ran.code == 1
+    assert "notify: 1 deliveries of alerts were given up within a day" in ran.out
+    arrived = encode_delivery(replace(lately, status="delivered"))
+    send_records(told, topics.DELIVERIES, [(lately.id, arrived)])
     out = on_stack("doctor").out
     assert "warn deliveries: 1 was given up: `headrace alerts deliveries --status parked`" in out
 

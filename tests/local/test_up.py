@@ -57,12 +57,15 @@ def _dead(process: psutil.Process) -> bool:
         return True
 
 
-def _start(state_dir: Path) -> subprocess.Popen[str]:
+def _start(state_dir: Path, **more: str) -> subprocess.Popen[str]:
     environ = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
     # A service account may have no home.
     environ.pop("HOME", None)
     return subprocess.Popen(
-        [HEADRACE, "up", "--state-dir", state_dir], stderr=subprocess.PIPE, env=environ, text=True
+        [HEADRACE, "up", "--state-dir", state_dir],
+        stderr=subprocess.PIPE,
+        env=environ | more,
+        text=True,
     )
 
 
@@ -111,6 +114,7 @@ async def test_up_tells_its_addresses_and_stops_when_told(tmp_path: Path, number
         assert not up.survivors()
         said = up.process.stderr.read() if up.process.stderr else ""
         assert "ready" in said
+        assert "alert rules: the shipped file: 5 rules, 0 receivers (nobody is told" in said
         assert "was killed" not in said
 
 
@@ -149,3 +153,16 @@ def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert not [child for child in children if child.is_running() and not _dead(child)]
     assert not (state_dir / "stack.json").exists()
+
+
+def test_nothing_is_started_with_rules_that_are_wrong(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[receiver]]\nname = "ops"\nkind = "webhook"\nurl_env = "NO_SUCH"\nsecret_env = "NONE"\n'
+    )
+    with _start(tmp_path / "state", HEADRACE_ALERT_RULES=str(rules)) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.startswith(f"headrace: {rules}:4: receiver 'ops': ")
+    assert f"headrace alerts check {rules}" in said
+    assert not (tmp_path / "state").exists()

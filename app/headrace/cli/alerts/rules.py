@@ -58,6 +58,15 @@ def _line(plain: Plain, text: str) -> int:
     return plain.line
 
 
+def need_right(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Raise :class:`CommandError` where the configured rules or a receiver have a mistake."""
+    _, mistakes = checked(settings.alert_rules, environ)
+    if mistakes:
+        first, *others = mistakes
+        more = f" ({len(others)} more)" if others else ""
+        raise CommandError(f"{first}{more}: see `headrace alerts check {settings.alert_rules}`")
+
+
 def checked(path: Path | None, environ: Mapping[str, str]) -> tuple[RuleSet | None, list[str]]:
     """Read a rules file (None: the shipped one) and its receivers; give what is wrong by lines.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import click
 
 from headrace.cli import options
 from headrace.cli.main import need_local_extra
@@ -18,6 +21,14 @@ def up(state_dir: Path | None) -> int:
     your agents, find the addresses.
     """
     need_local_extra()
-    from headrace.local.stack import run  # noqa: PLC0415 - not needed for help
+    from headrace.cli.alerts.rules import need_right  # noqa: PLC0415 - not needed for help
+    from headrace.cli.health.alerting import rules_text  # noqa: PLC0415 - the same
+    from headrace.local.stack import run  # noqa: PLC0415 - the same
+    from headrace.streams.metrics import prices  # noqa: PLC0415 - the same
 
-    return run(options.load(state_dir), page=render)
+    settings = options.load(state_dir)
+    # A worker would say it too, into its log, again and again.
+    need_right(settings, os.environ)
+    prices.load(settings.prices)
+    click.echo(f"headrace: alert rules: {rules_text(settings)}", err=True)
+    return run(settings, page=render)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from headrace.cli.alerts import rules
 from headrace.cli.alerts.words import count
 from headrace.events.settings import Settings
@@ -18,10 +16,14 @@ def rules_text(settings: Settings) -> str:
     """
     found = rules.load(settings)
     has = f"{count(len(found.rules), 'rule')}, {count(len(found.receivers), 'receiver')}"
-    return f"{found.source}: {has}"
+    nobody = "" if found.receivers else " (nobody is told: name one in HEADRACE_ALERT_RULES)"
+    return f"{found.source}: {has}{nobody}"
 
 
-def parked(settings: Settings) -> int:
-    """Count the deliveries that wait for a person. Raises Retryable where Kafka is away."""
-    found = asyncio.run(desk.list_deliveries(settings))
-    return sum(one.status == "parked" for one in found)
+async def parked(settings: Settings, since: float = 0.0) -> int:
+    """Count the deliveries that were given up since a time (s since 1970) and wait for a person.
+
+    Raises Retryable where Kafka is away.
+    """
+    found = await desk.list_deliveries(settings)
+    return sum(one.status == "parked" and one.at >= since for one in found)

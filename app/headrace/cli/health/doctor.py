@@ -160,7 +160,7 @@ def _rules(settings: Settings) -> Iterator[Check]:
 
 
 def _deliveries(settings: Settings) -> Iterator[Check]:
-    if parked := alerting.parked(settings):
+    if parked := asyncio.run(alerting.parked(settings)):
         given_up = f"{parked:,} {'was' if parked == 1 else 'were'} given up"
         text = f"{given_up}: `headrace alerts deliveries --status parked` says why"
         yield Check("deliveries", WARN, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -11,6 +12,7 @@ import httpx
 
 from headrace.cli import kafka
 from headrace.cli.archive import connect
+from headrace.cli.health.alerting import parked
 from headrace.cli.health.watchdog import WatchdogState, watchdogs
 from headrace.cli.kafka import Lag
 from headrace.events import topics
@@ -28,6 +30,8 @@ PROCESSORS: Final = (
     ("notify", topics.ALERTS_LOG),
 )
 """The consumer groups, and the topics that they read."""
+DAY_SECONDS: Final = 86_400.0
+"""Later than this, a page that did not arrive is history."""
 SUPERVISOR_SECONDS: Final = 3.0
 """It answers from memory, on loopback."""
 
@@ -84,6 +88,8 @@ class Status:
     """Not yet acknowledged by Kafka. None where there is no spool here."""
     shippers: tuple[Condition, ...] = ()
     """Of the producers that spool here."""
+    parked: int | None = None
+    """Deliveries of alerts that were given up within the last day. None where Kafka is away."""
 
     @property
     def healthy(self) -> bool:
@@ -103,6 +109,9 @@ class Status:
             for one in self.watchdogs
             if one.stalled
         ]
+        if self.parked:
+            what = f"notify: {self.parked} deliveries of alerts were given up within a day"
+            troubles.append(f"{what}: `headrace alerts deliveries --status parked`")
         troubles += [f"shipper {one.name}: {one}" for one in self.shippers if one.trouble]
         return troubles
 
@@ -114,11 +123,12 @@ async def gather(settings: Settings) -> Status:
     """Look at every part at once. Raises SettingsError where no address is known at all."""
     settings.need_kafka()
     settings.need_clickhouse()
-    supervised, kafka_seen, rate, said = await asyncio.gather(
+    supervised, kafka_seen, rate, said, given_up = await asyncio.gather(
         _supervised(settings),
         _kafka(settings),
         asyncio.to_thread(_rate, settings),
         watchdogs(settings.metrics_url),
+        _parked(settings),
     )
     kafka_part, groups = kafka_seen
     clickhouse_part, per_second = rate
@@ -130,6 +140,7 @@ async def gather(settings: Settings) -> Status:
         archived_per_second=per_second,
         spool_bytes=undelivered_bytes(settings.spool) if settings.spool.is_dir() else None,
         shippers=tuple(all_living(settings.spool)),
+        parked=given_up,
     )
 
 
@@ -170,6 +181,13 @@ async def _group(settings: Settings, processor: str, topic: str) -> GroupState:
     lags = await kafka.lags(settings, processor, topic)
     members = await kafka.members(settings, processor)
     return GroupState(processor, topic, kafka.total_behind(lags), tuple(lags), members)
+
+
+async def _parked(settings: Settings) -> int | None:
+    try:
+        return await parked(settings, time.time() - DAY_SECONDS)
+    except HeadraceError:
+        return None
 
 
 def _rate(settings: Settings) -> tuple[PartState, float | None]:
