@@ -105,9 +105,12 @@ class AlertsRig:
         """Read what the log says of a tenant, in its order."""
         return [one.state for one in (await self.story()).values() if one.tenant == tenant]
 
-    def oracle(self, first: int, until: int) -> Story:
-        """Judge all that was told in one go, with one engine, from the end of a pane on."""
-        engine = Engine(loads(self.rules), time.time)
+    def oracle(self, first: int, until: int, at: float | None = None) -> Story:
+        """Judge all that was told in one go, with one engine, from the end of a pane on.
+
+        ``at``: when it is judged, where that decides who is paged (s since 1970; None: now).
+        """
+        engine = Engine(loads(self.rules), time.time if at is None else lambda: at)
         for pane in self.panes:
             engine.take(pane)
         changes = [
@@ -118,10 +121,10 @@ class AlertsRig:
         ]
         return {(one.transition.id, one.transition.seq): one.transition for one in changes}
 
-    async def same(self, first: int, until: int) -> None:
-        """The log says what one engine says."""
+    async def same(self, first: int, until: int, at: float | None = None) -> None:
+        """The log says what one engine says, at a time where that decides."""
         await self.judged(until)
-        got, want = await self.story(), self.oracle(first, until)
+        got, want = await self.story(), self.oracle(first, until, at)
         assert {k: said(v) for k, v in got.items()} == {k: said(v) for k, v in want.items()}
 
 
