@@ -139,11 +139,17 @@ class MetricsBehaviour:
         first = await rig.start(name="metrics")
         await wait_until(first.healthy, 60, what="healthy")
         await rig.produce([a_line(rig, seq) for seq in range(1, 1001)])
-        second = await rig.start(name="metrics")
-        await wait_until(second.healthy, 60, what="healthy")
+        others = [await rig.start(name="metrics") for _ in range(3)]
+        for worker in others:
+            await wait_until(worker.healthy, 60, what="healthy")
         await rig.produce([a_line(rig, seq) for seq in range(1001, 2001)])
-        assert await asyncio.to_thread(first.stop) == 0
+        await self.same(rig)  # on four
+        for worker in (first, others[0]):
+            code = await asyncio.to_thread(worker.stop)
+            assert code == 0, worker.log.read_text()[-3000:]
         await rig.produce([a_line(rig, seq) for seq in range(2001, 3001)])
+        await self.same(rig)  # on two
+        others[1].kill()
         await rig.start(name="metrics")
         await self.same(rig)
 

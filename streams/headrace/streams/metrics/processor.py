@@ -240,7 +240,10 @@ class MetricsProcessor:
     def _watermark(self, partition: int, state: Partition) -> float | None:
         """Up to which event time a partition is read: now, where nothing is left to read."""
         consumer: Any = self.app.consumer
-        end: int | None = consumer.highwater(TP(self._topic, partition))
+        try:
+            end: int | None = consumer.highwater(TP(self._topic, partition))
+        except AssertionError:  # aiokafka's: a rebalance has just taken the partition away
+            return None
         if end is not None and state.offset >= end:
             return self._clock()
         return self._arrived.get(partition)
