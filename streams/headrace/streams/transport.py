@@ -196,7 +196,6 @@ class CoalescingConsumer(driver.Consumer):
                 return
             if not batch or (active is not None and tp not in active):
                 continue
-            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             message = self._to_message(tp, batch)
             self._handed_out.setdefault(tp, deque()).append(message)
             self._current.add(id(message))
