@@ -56,12 +56,14 @@ def delivery(name: str, status: str, receiver: str = "ops", **more: Any) -> Deli
     return DeliveryRecord(name, told, status, 3, NOW, NOW + 9.0, **more)  # type: ignore[arg-type]
 
 
-def send(stack: Stack, topic: str, records: Iterable[tuple[str, bytes]]) -> None:
+def send(stack: Stack, topic: str, records: Iterable[tuple[str, bytes | None]]) -> None:
     """Write records as the workers do."""
     asyncio.run(_send(stack.settings, topic, records))
 
 
-async def _send(settings: Settings, topic: str, records: Iterable[tuple[str, bytes]]) -> None:
+async def _send(
+    settings: Settings, topic: str, records: Iterable[tuple[str, bytes | None]]
+) -> None:
     producer = await start_producer(settings, "test")
     try:
         for key, value in records:

@@ -23,6 +23,7 @@ from headrace.cli.kafka import Lag
 from headrace.events import topics
 from headrace.local.stack import WORKERS
 from headrace.producers.condition import ConditionFile
+from headrace.streams.compacted import latest
 from headrace.streams.notify.codec import encode_delivery
 from headrace.streams.watchdog import Verdict
 from headrace.streams.worker_metrics import Metrics
@@ -51,6 +52,14 @@ def deserted(on_stack: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> tu
     lines = [line(tenant, "s", seq, "x", {}) for seq in (1, 2, 3)]
     asyncio.run(send(stack, prefix + topics.EVENTS, "s", *lines))
     return prefix, tenant
+
+
+@pytest.fixture(autouse=True)
+def nothing_given_up(stack: Stack) -> None:
+    """Take away the deliveries that other tests left parked on the stack that all share."""
+    settings = stack.settings
+    left = asyncio.run(latest(settings.need_kafka(), settings.topic(topics.DELIVERIES)))
+    send_records(stack, topics.DELIVERIES, [(key.decode(), None) for key in left])
 
 
 def test_a_well_stack(on_stack: Cli) -> None:
