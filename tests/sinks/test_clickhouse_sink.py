@@ -136,7 +136,7 @@ async def test_a_seq_is_never_bent(
     assert await sink.write([line(tenant, 1), bad, line(tenant, 3)], told) == 2
     assert list(told) == [1]
     assert told[1].reason
-    assert rows(client, tenant, "groupArray(seq)") == [([1, 3],)]
+    assert rows(client, tenant, "arraySort(groupArray(seq))") == [([1, 3],)]
 
 
 async def test_the_largest_seq_lands_however_it_is_written(
