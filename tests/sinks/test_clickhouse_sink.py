@@ -46,7 +46,8 @@ async def sink(tables: ClickHouseSettings) -> AsyncIterator[ClickHouseSink]:
 
 def rows(client: Client, tenant: str, what: str = "count()") -> Any:
     return client.query(
-        f"SELECT {what} FROM events WHERE tenant = {{tenant:String}}", {"tenant": tenant}
+        f"SELECT {what} FROM events WHERE tenant = {{tenant:String}} ORDER BY ALL",
+        {"tenant": tenant},
     ).result_rows
 
 
