@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,13 @@ class Disk:
     records: dict[str, list[SimpleNamespace]] = field(default_factory=dict)
     left: int = 10**9
     last_lands: bool = True
+    followers: list[tuple[str, Callable[[Any], None]]] = field(default_factory=list)
+
+    def follow(self, topic: str, take: Callable[[Any], None]) -> None:
+        """Hand every record of the topic to ``take``: those there are, and those to come."""
+        for record in self.records.get(topic, []):
+            take(record)
+        self.followers.append((topic, take))
 
     async def send(self, topic: str, value: bytes | None, key: bytes) -> Any:
         self.left -= 1
@@ -27,6 +35,9 @@ class Disk:
         log = self.records.setdefault(topic, [])
         record = SimpleNamespace(offset=len(log), key=key, value=value)
         log.append(record)
+        for followed, take in self.followers:
+            if followed == topic:
+                take(record)
         done = asyncio.get_running_loop().create_future()
         if self.left == 0:
             done.set_exception(CrashError())

@@ -25,6 +25,7 @@ from headrace.streams.notify import parts as parts_module
 from headrace.streams.notify import saved
 from headrace.streams.notify.deliveries import KafkaDeliveryLog
 from headrace.streams.notify.duty import Duty
+from headrace.streams.notify.lead import Lead, LeadLostError
 from headrace.streams.notify.parts import Parts, load
 from headrace.streams.notify.saved import SavedState
 from headrace.streams.notify.silences_feed import SilencesFeed
@@ -53,8 +54,9 @@ async def worker(disk: Disk, clock: ManualClock, end: int = 0, log: str = "log")
     producer = cast("Any", disk)
     tally = Tally(Metrics(), clock.now)
     deliveries = KafkaDeliveryLog(producer, "deliveries", tally.settled)
-    for record in disk.records.get("deliveries", []):
-        deliveries.take(record)
+    lead = Lead(producer, "deliveries")
+    disk.follow("deliveries", deliveries.take)
+    disk.follow("deliveries", lead.take)
     feed = SilencesFeed("silences")
     notifier = Notifier(
         [Receiver("ops", "webhook", ())],
@@ -69,6 +71,7 @@ async def worker(disk: Disk, clock: ManualClock, end: int = 0, log: str = "log")
         producer,
         state,
         deliveries,
+        lead,
         feed,
         cast("Any", ()),
         notifier,
@@ -78,6 +81,7 @@ async def worker(disk: Disk, clock: ManualClock, end: int = 0, log: str = "log")
         10_000,
         AsyncExitStack(),
     )
+    await lead.claim()
     duty = Duty(parts, await load(parts, clock.now()), end, clock.now)
     await duty._save()
     return duty
@@ -108,6 +112,12 @@ async def live(disk: Disk, clock: ManualClock, at_a_time: int) -> None:
     await duty._pass()
 
 
+def queued(disk: Disk) -> list[dict[str, Any]]:
+    """What was queued, in order: claims have no value."""
+    written = disk.records.get("deliveries", [])
+    return [orjson.loads(one.value) for one in written if one.value is not None]
+
+
 MOST = 60
 POINTS = [(writes, lands) for writes in range(1, MOST) for lands in (True, False)]
 
@@ -130,8 +140,7 @@ async def test_a_crash_at_any_write(
     # Of each notification of a group one delivery was queued.
     told: dict[tuple[str, int], set[str]] = {}
     news_told: set[tuple[str, int]] = set()
-    for record in disk.records["deliveries"]:
-        delivery = orjson.loads(record.value)
+    for delivery in queued(disk):
         told.setdefault((delivery["group_key"], delivery["number"]), set()).add(delivery["id"])
         news_told |= {(alert, seq) for alert, seq in delivery["ids"]}
     assert all(len(ids) == 1 for ids in told.values()), told
@@ -152,11 +161,10 @@ async def test_nothing_is_told_before_the_log_is_read(monkeypatch: pytest.Monkey
     monkeypatch.setattr(saved, "latest", disk.latest)
     duty = await worker(disk, clock, end=3)
     for number, record in enumerate(LOG[:3]):
-        assert "deliveries" not in disk.records, number
+        assert queued(disk) == [], number
         duty.take([record])
         await duty._pass()
-    (queued,) = disk.records["deliveries"]
-    assert orjson.loads(queued.value)["ids"] == [["a2", 1]]
+    assert [one["ids"] for one in queued(disk)] == [[["a2", 1]]]
 
 
 async def test_what_a_log_said_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,8 +184,41 @@ async def test_what_a_log_said_that_is_gone_is_told(monkeypatch: pytest.MonkeyPa
     after = await worker(disk, clock, log="another")
     assert after.offset == 0
     await after._pass()
-    queued = [orjson.loads(record.value) for record in disk.records["deliveries"]]
-    assert [one["ids"] for one in queued] == [[["a1", 1], ["a2", 1]], [["a1", 2], ["a2", 1]]]
+    assert [one["ids"] for one in queued(disk)] == [[["a1", 1], ["a2", 1]], [["a1", 2], ["a2", 1]]]
+
+
+async def test_who_was_away_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would tell both alerts under the number under which the other told the first."""
+    disk, clock = Disk(), ManualClock(NOW)
+    monkeypatch.setattr(saved, "latest", disk.latest)
+    zombie = await worker(disk, clock)
+    other = await worker(disk, clock)
+    other.take(LOG[:1])
+    await other._pass()
+    zombie.take(LOG[:2])
+    with pytest.raises(LeadLostError):
+        await zombie._pass()
+    clock.advance(11)
+    other.take(LOG[1:2])
+    await other._pass()
+    told = [(one["number"], one["ids"]) for one in queued(disk)]
+    assert told == [(1, [["a1", 1]]), (2, [["a1", 1], ["a2", 1]])]
+
+
+async def test_who_lost_the_lead_waits_for_the_rebalance(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, clock = Disk(), ManualClock(NOW)
+    monkeypatch.setattr(saved, "latest", disk.latest)
+    monkeypatch.setattr(duty_module, "LOST_SECONDS", 0)
+    zombie = await worker(disk, clock)
+    await worker(disk, clock)
+    zombie.take(LOG[:1])
+    failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+    zombie.start(failed.set_result)
+    assert "is not taken from us" in str(await failed)
+    saves = len(disk.records["state"])
+    await zombie.close()
+    assert len(disk.records["state"]) == saves
+    assert queued(disk) == []
 
 
 async def test_a_fault_saves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,9 @@
 
 The order is what keeps a crash from telling twice. The outbox is saved before it is handed over, so
 that whoever goes on hands over the same notifications, under the same ids; those that the log of
-deliveries knows are not queued twice. What was not saved was told to nobody.
+deliveries knows are not queued twice. What was not saved was told to nobody. Between the two a
+worker asks whether it still leads: one that was away tells nothing under a number that another has
+given since.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from headrace.events.settings import Settings
 from headrace.sinks.notify.settle import park
 from headrace.streams.backoff import Backoff
 from headrace.streams.notify.codec import decode_transition
+from headrace.streams.notify.lead import LeadLostError
 from headrace.streams.notify.parts import Parts, Plan, load, open_parts
 from headrace.streams.notify.tally import Tally
 from headrace.streams.same_log import need_same_log
@@ -42,6 +45,8 @@ SWEEP_SECONDS: Final = 600.0
 """How often old deliveries and silences are taken away."""
 BEGIN_SECONDS: Final = 30.0
 """For connecting and reading deliveries and silences: a rebalance waits for it."""
+LOST_SECONDS: Final = 120.0
+"""For the rebalance that takes the partition from who does not lead; then the worker ends."""
 CLOSE_SECONDS: Final = 2.0
 """For the pass under way, and for the last save. Whoever takes over waits for it."""
 
@@ -81,12 +86,15 @@ class Duty:
     ) -> Duty:
         """Load all that the last worker left; ``end`` is where the log ends now.
 
-        Raises KafkaError, OSError, Retryable or asyncio.TimeoutError where Kafka is away.
+        Raises KafkaError, OSError, Retryable or asyncio.TimeoutError where Kafka is away, and
+        LeadLostError where another begins as well.
         """
         stack = AsyncExitStack()
         try:
             opening = open_parts(settings, plan, tally, stack)
             parts = await asyncio.wait_for(opening, BEGIN_SECONDS)
+            # What another saves from now on it does not tell: all that it told is loaded.
+            await parts.lead.claim()
             duty = cls(parts, await load(parts, clock()), end, clock)
             # From here on nothing counts that a worker saves which had the partition before.
             await duty._save()
@@ -155,6 +163,11 @@ class Duty:
                     self.in_trouble = False
                     backoff.reset()
                     await self._wait()
+        except LeadLostError:
+            self._faulty = True
+            log.warning("another worker tells now: nothing more is told here")
+            await asyncio.sleep(LOST_SECONDS)
+            failed(HeadraceError("another worker tells, yet the partition is not taken from us"))
         except Exception as error:  # a fault of ours: what is in work stays as it is saved
             self._faulty = True
             failed(error)
@@ -191,6 +204,7 @@ class Duty:
         if self._unsaved or (self._changed and now >= self._save_at):
             await self._save()
         if parts.teller.outbox:
+            await parts.lead.need()
             await self._hand_over()
             await self._save()
         if now >= self._sweep_at:

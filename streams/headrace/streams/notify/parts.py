@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -19,6 +21,7 @@ from headrace.streams.compacted import latest
 from headrace.streams.notify.codec import decode_transition
 from headrace.streams.notify.deliveries import KafkaDeliveryLog
 from headrace.streams.notify.follower import Follower
+from headrace.streams.notify.lead import Lead
 from headrace.streams.notify.saved import SavedState
 from headrace.streams.notify.silences_feed import SilencesFeed
 from headrace.streams.notify.tally import Tally
@@ -51,6 +54,7 @@ class Parts:
     producer: AIOKafkaProducer
     saved: SavedState
     deliveries: KafkaDeliveryLog
+    lead: Lead
     feed: SilencesFeed
     followers: tuple[Follower, Follower]
     notifier: Notifier
@@ -73,9 +77,10 @@ async def open_parts(settings: Settings, plan: Plan, tally: Tally, stack: AsyncE
     stack.push_async_callback(producer.stop)
     incarnation = await incarnation_of(producer, settings.topic(topics.ALERTS_LOG))
     deliveries = KafkaDeliveryLog(producer, settings.topic(topics.DELIVERIES), tally.settled)
+    lead = Lead(producer, settings.topic(topics.DELIVERIES))
     feed = SilencesFeed(settings.topic(topics.SILENCES))
     followers = (
-        Follower(kafka, settings.topic(topics.DELIVERIES), deliveries.take),
+        Follower(kafka, settings.topic(topics.DELIVERIES), _both(deliveries.take, lead.take)),
         Follower(kafka, settings.topic(topics.SILENCES), feed.take),
     )
     for follower in followers:
@@ -90,6 +95,7 @@ async def open_parts(settings: Settings, plan: Plan, tally: Tally, stack: AsyncE
         producer,
         SavedState(kafka, settings.topic(topics.ALERTS_STATE), producer, settings.max_event_bytes),
         deliveries,
+        lead,
         feed,
         followers,
         notifier,
@@ -99,6 +105,14 @@ async def open_parts(settings: Settings, plan: Plan, tally: Tally, stack: AsyncE
         most,
         stack,
     )
+
+
+def _both(first: Callable[[Any], None], second: Callable[[Any], None]) -> Callable[[Any], None]:
+    def take(message: Any) -> None:
+        first(message)
+        second(message)
+
+    return take
 
 
 async def load(parts: Parts, now: float) -> int:
