@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.streams.metrics import seen
-from headrace.streams.metrics.seen import Seen
+from headrace.streams import seen
+from headrace.streams.seen import Seen
 
 numbers = st.lists(st.integers(1, 60), max_size=80)
 

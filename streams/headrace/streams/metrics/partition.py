@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headrace.events.metrics import METRICS, PANE_SECONDS
-from headrace.streams.metrics.heads import Head, data_of, heads_of
+from headrace.streams.heads import Head, data_of, heads_of
 from headrace.streams.metrics.observe import CHUNK_OBSERVER, OBSERVERS, Call, label
 from headrace.streams.metrics.pane import Cell, Pane, PaneKey
 from headrace.streams.metrics.prices import Prices
-from headrace.streams.metrics.seen import Seen
 from headrace.streams.metrics.totals import Labels, Totals
+from headrace.streams.seen import Seen
 
 _GAUGES: Final = {name for name, metric in METRICS.items() if metric.kind == "gauge"}
 

@@ -34,9 +34,9 @@ from headrace.streams.metrics.exposition import PartitionsCollector, Shown
 from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Bounds, Partition
 from headrace.streams.metrics.prices import Prices, load
-from headrace.streams.metrics.states import FileStates, KafkaStates, States
 from headrace.streams.producer import start_producer
 from headrace.streams.same_log import need_same_log
+from headrace.streams.states import FileStates, KafkaStates, States
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
@@ -275,7 +275,7 @@ class _Link:
             panes = PanesLog(producer, settings.topic(topics.METRICS))
             states: States = KafkaStates(kafka, settings.topic(topics.METRICS_STATE), producer)
             if incarnation.startswith(LOCAL_CLUSTER):
-                states = FileStates(settings.state_dir / f"{settings.topic_prefix}metrics")
+                states = FileStates(settings.state_dir / f"{settings.topic_prefix}metrics", NAME)
         except BaseException:
             await producer.stop()
             raise

@@ -1,7 +1,7 @@
 """Where the state of a partition is kept, so that another worker goes on from it.
 
-A saved state is plain data (see :meth:`Partition.as_data`) with the incarnation of the log that it
-was read from. Saving is all or nothing: a state that was half written is never read.
+A saved state is plain data with the incarnation of the log that it was read from. Saving is all or
+nothing: a state that was half written is never read.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ class States(Protocol):
 class FileStates:
     """A file a partition: for a local stack, whose Kafka forgets."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str) -> None:
+        """``name``: of the processor, which begins the files' names."""
         self._directory = directory
+        self._name = name
 
     def _path(self, partition: int) -> Path:
-        return self._directory / f"metrics-{partition}.state"
+        return self._directory / f"{self._name}-{partition}.state"
 
     async def load(self, partition: int) -> dict[str, Any] | None:
         return await asyncio.to_thread(self._load, self._path(partition))
