@@ -15,8 +15,6 @@ id, and know no idempotent producers."""
 
 EVENTS: Final = "agent.events"
 AUDIT: Final = "agent.audit"
-AUDIT_STATE: Final = "agent.audit.state"
-ERASURES: Final = "agent.erasures"
 LOGS: Final = "agent.logs"
 METRICS: Final = "agent.metrics"
 METRICS_STATE: Final = "agent.metrics.state"
@@ -54,8 +52,6 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
     return (
         TopicSpec(EVENTS, "every event, keyed by session", partitions, limited | message),
         TopicSpec(AUDIT, "evidence, retained", partitions, kept | message),
-        TopicSpec(AUDIT_STATE, "how far evidence was split off", partitions, compacted | message),
-        TopicSpec(ERASURES, "whose events are to be forgotten", 1, compacted),
         TopicSpec(LOGS, "log records of agents", partitions, limited | message),
         TopicSpec(METRICS, "latest panes, compacted", partitions, latest),
         TopicSpec(
