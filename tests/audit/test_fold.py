@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.streams.audit import fold as module
@@ -89,6 +89,7 @@ steps = st.lists(
 )
 
 
+@settings(max_examples=400, deadline=None)
 @given(steps, st.data())
 def test_two_writers_whatever_they_do_make_one_gapless_chain(
     order: list[tuple[str, tuple[Any, ...]]], data: st.DataObject

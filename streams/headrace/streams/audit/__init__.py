@@ -1,1 +1,1 @@
-"""The processor ``audit``: what the policy calls evidence, split off into logs of its own."""
+"""The audit trail: what the policy selects, split off the stream of events."""
