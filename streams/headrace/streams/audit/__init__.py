@@ -1,0 +1,1 @@
+"""The audit trail: what the policy selects, split off the stream of events."""
