@@ -38,6 +38,12 @@ AGENT_USAGE: Final = "agent_usage"
 child_task_id, child_session_id, prompt_tokens, completion_tokens, cache_read_tokens,
 cache_creation_tokens, reasoning_tokens."""
 
+AUDIT_READ: Final = "headrace.audit_read"
+"""Somebody read the audit trail; ``user`` is who."""
+
+ERASURE: Final = "headrace.erasure"
+"""A person was forgotten, or is being: the evidence of ``headrace forget``."""
+
 EPOCH_END: Final = "headrace.epoch_end"
 """The last event of an epoch. ``data``: reason (closed, evicted), dropped (reason to count).
 Its own ``seq`` is the count of numbers that the epoch ever drew, from 1, without holes."""

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _KINDS: Final = {
     str: "a text",
+    bool: "true or false",
     int: "a whole number",
     float: "a number",
     list: "a list",
