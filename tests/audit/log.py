@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from headrace.streams.audit.fold import CLAIM, NO_HASH, WRITER, Entry, Fold, leaf_hash
+from headrace.sinks.audit.tree.merkle import leaf_hash
+from headrace.streams.audit.fold import CLAIM, NO_HASH, WRITER, Entry, Fold
 
 LOG = "0123456789abcdef-3"
 

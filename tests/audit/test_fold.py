@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.sinks.audit.tree.merkle import leaf_hash
 from headrace.streams.audit import fold as module
 from headrace.streams.audit.fold import NO_HASH, Fold, ForkError
 from tests.audit.log import AuditLog, accepted, leaf, leaves
@@ -55,7 +56,7 @@ class Writer:
         if self._holds():
             self.acknowledged += batch
         self._next += count
-        self._prev = module.leaf_hash(batch[-1]).hex()
+        self._prev = leaf_hash(batch[-1]).hex()
 
     def _holds(self) -> bool:
         fold = Fold()

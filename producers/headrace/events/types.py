@@ -39,10 +39,10 @@ child_task_id, child_session_id, prompt_tokens, completion_tokens, cache_read_to
 cache_creation_tokens, reasoning_tokens."""
 
 AUDIT_READ: Final = "headrace.audit_read"
-"""Somebody read the audit trail; ``user`` is who."""
+"""Somebody read the audit trail; ``user`` is who. Nothing emits it yet."""
 
 ERASURE: Final = "headrace.erasure"
-"""A person was forgotten, or is being: the evidence of ``headrace forget``."""
+"""A person was forgotten, or is being. Nothing emits it yet."""
 
 EPOCH_END: Final = "headrace.epoch_end"
 """The last event of an epoch. ``data``: reason (closed, evicted), dropped (reason to count).

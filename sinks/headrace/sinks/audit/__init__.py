@@ -1,1 +1,1 @@
-"""The audit trail's keys, its vault and the proofs over it; ``docs/audit.md`` is for operators."""
+"""The audit trail: the proofs over it."""

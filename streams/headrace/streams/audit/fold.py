@@ -7,7 +7,6 @@ claims the partition by a record there, and what comes under another claim than 
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from headrace.events.errors import HeadraceError
+from headrace.sinks.audit.tree.merkle import leaf_hash
 
 CLAIM: Final = b"claim/"
 """Keys of claims begin with this; the claim's id follows, and there is no value."""
@@ -34,11 +34,6 @@ class ForkError(HeadraceError):
         self.log = log
         self.index = index
         self.offset = offset
-
-
-def leaf_hash(leaf: bytes) -> bytes:
-    """Return the 32 bytes by which RFC 6962's tree knows a leaf."""
-    return hashlib.sha256(b"\0" + leaf).digest()
 
 
 class LeafHead(msgspec.Struct, gc=False, frozen=True):
