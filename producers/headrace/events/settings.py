@@ -41,6 +41,16 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_ALERT_RULES": "TOML file of alert rules and receivers (default: the five shipped)",
     "HEADRACE_PRICES": "TOML file of model prices (default: the shipped table)",
     "HEADRACE_EXTERNAL_URL": "Address of this headrace for people, which notifications link to",
+    "HEADRACE_AUDIT_POLICY": "TOML file: what is evidence, how long it is kept (default: shipped)",
+    "HEADRACE_AUDIT_VAULT": "Directory or s3://bucket/prefix of the sealed evidence",
+    "HEADRACE_AUDIT_KEYS": "Directory or s3://bucket/prefix of the wrapped data keys",
+    "HEADRACE_AUDIT_SIGNING_KEYS": "Directory of the keys that sign checkpoints",
+    "HEADRACE_AUDIT_MASTER_KEY": "Base64 of the 32 bytes that wrap the data keys",
+    "HEADRACE_AUDIT_MASTER_KEY_FILE": "File that holds them, in place of the variable",
+    "HEADRACE_AUDIT_KMS_KEY": "AWS KMS key id or ARN that wraps the data keys, in place of both",
+    "HEADRACE_AUDIT_WITNESSES": "Directories and http[s] URLs that get checkpoints, by commas",
+    "HEADRACE_AUDIT_CLICKHOUSE_URL": "http[s]://audit_reader:password@host:port/database",
+    "HEADRACE_SCRUB": "TOML file of what is scrubbed before the archive (default: nothing)",
     "HEADRACE_TENANT": "Tenant of a producer made by EventProducer.from_env()",
     "HEADRACE_SPOOL_DIR": "Where from_env() producers spool and commands look (default: state dir)",
     "HEADRACE_DURABILITY": "spool (default) or memory",
@@ -120,6 +130,24 @@ class ClickHouseSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Where evidence is kept, and by which keys. What is None is in the state directory."""
+
+    policy: Path | None = None
+    """None: the policy that is shipped."""
+    vault: str | None = None
+    """A directory or ``s3://bucket/prefix``."""
+    keys: str | None = None
+    """The same, for wrapped data keys: never under the vault, which nobody can delete from."""
+    signing_keys: Path | None = None
+    master_key: str | None = field(default=None, repr=False)
+    """Base64 of 32 bytes."""
+    kms_key: str | None = None
+    witnesses: tuple[str, ...] = ()
+    clickhouse_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that a headrace process needs to know of the world."""
 
@@ -139,6 +167,9 @@ class Settings:
     prices: Path | None = None
     """None: the table that is shipped."""
     external_url: str = ""
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    scrub: Path | None = None
+    """None: nothing is scrubbed."""
     metrics_url: str | None = None
     """Of a local stack: where Prometheus can scrape it."""
     console_url: str | None = None
@@ -204,6 +235,8 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
         alert_rules=_path(environ, "HEADRACE_ALERT_RULES"),
         prices=_path(environ, "HEADRACE_PRICES"),
         external_url=environ.get("HEADRACE_EXTERNAL_URL", ""),
+        audit=_audit(environ),
+        scrub=_path(environ, "HEADRACE_SCRUB"),
         metrics_url=stack.get("metrics"),
         console_url=stack.get("console"),
     )
@@ -244,6 +277,21 @@ def _clickhouse(environ: Mapping[str, str], url: str) -> ClickHouseSettings:
             "percent (%2F for /), or give it by HEADRACE_CLICKHOUSE_PASSWORD_FILE"
         )
     return ClickHouseSettings(url=url, cluster=environ.get("HEADRACE_CLICKHOUSE_CLUSTER"))
+
+
+def _audit(environ: Mapping[str, str]) -> AuditSettings:
+    prefix = "HEADRACE_AUDIT_"
+    witnesses = environ.get(prefix + "WITNESSES", "").split(",")
+    return AuditSettings(
+        policy=_path(environ, prefix + "POLICY"),
+        vault=environ.get(prefix + "VAULT") or None,
+        keys=environ.get(prefix + "KEYS") or None,
+        signing_keys=_path(environ, prefix + "SIGNING_KEYS"),
+        master_key=_secret(environ, prefix + "MASTER_KEY"),
+        kms_key=environ.get(prefix + "KMS_KEY") or None,
+        witnesses=tuple(name.strip() for name in witnesses if name.strip()),
+        clickhouse_url=environ.get(prefix + "CLICKHOUSE_URL") or None,
+    )
 
 
 def _can_be_read(url: str) -> bool:

@@ -15,6 +15,8 @@ id, and know no idempotent producers."""
 
 EVENTS: Final = "agent.events"
 AUDIT: Final = "agent.audit"
+AUDIT_STATE: Final = "agent.audit.state"
+ERASURES: Final = "agent.erasures"
 LOGS: Final = "agent.logs"
 METRICS: Final = "agent.metrics"
 METRICS_STATE: Final = "agent.metrics.state"
@@ -43,6 +45,8 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
         raise SettingsError(f"partitions must be at least 1, not {partitions}")
     # Room for the record's framing, its key and its headers beside the event.
     message = {"max.message.bytes": str(max_event_bytes + 65_536)}
+    # Ciphertext in base64 is longer by a third.
+    sealed = {"max.message.bytes": str(max_event_bytes * 4 // 3 + 131_072)}
     kept = {"cleanup.policy": "delete", "retention.ms": "-1"}
     limited = {"cleanup.policy": "delete", "retention.ms": str(retention_days * DAY_MS)}
     compacted = {"cleanup.policy": "compact"}
@@ -51,7 +55,9 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
     latest = {"cleanup.policy": "compact,delete", "retention.ms": str(30 * DAY_MS)}
     return (
         TopicSpec(EVENTS, "every event, keyed by session", partitions, limited | message),
-        TopicSpec(AUDIT, "evidence, retained", partitions, kept | message),
+        TopicSpec(AUDIT, "evidence, retained", partitions, kept | sealed),
+        TopicSpec(AUDIT_STATE, "how far evidence was split off", partitions, compacted | message),
+        TopicSpec(ERASURES, "whose events are to be forgotten", 1, compacted),
         TopicSpec(LOGS, "log records of agents", partitions, limited | message),
         TopicSpec(METRICS, "latest panes, compacted", partitions, latest),
         TopicSpec(
