@@ -27,7 +27,7 @@ def reader(clickhouse_server: LocalClickHouse) -> Iterator[httpx.Client]:
 
 
 def http(server: LocalClickHouse, user: str) -> httpx.Client:
-    password = server.writer_password if user == "writer" else server.reader_password
+    password = getattr(server, f"{user}_password")
     url = f"http://127.0.0.1:{server.port}"
     return httpx.Client(base_url=url, auth=(user, password), timeout=60, trust_env=False)
 
@@ -43,7 +43,7 @@ def table(writer: httpx.Client) -> Iterator[str]:
 
 
 def connect(server: LocalClickHouse, user: str = "writer", **options: object) -> Client:
-    password = server.writer_password if user == "writer" else server.reader_password
+    password = getattr(server, f"{user}_password")
     return clickhouse_connect.get_client(  # type: ignore[no-any-return, unused-ignore]
         host="127.0.0.1",
         port=server.port,
@@ -55,7 +55,7 @@ def connect(server: LocalClickHouse, user: str = "writer", **options: object) ->
 
 
 def curl(server: LocalClickHouse, *arguments: str, user: str = "reader") -> str:
-    password = server.writer_password if user == "writer" else server.reader_password
+    password = getattr(server, f"{user}_password")
     command = ["curl", "-sS", "--noproxy", "*", "--max-time", "60", "-u", f"{user}:{password}"]
     done = subprocess.run([*command, *arguments], capture_output=True, check=True)
     return done.stdout.decode()

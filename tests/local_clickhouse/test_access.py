@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from headrace.events.errors import SettingsError
-from headrace.local.clickhouse.auth import load_credentials
+from headrace.local.clickhouse.auth import USERS, load_credentials
 from tests.stack.clickhouse import LocalClickHouse, start_clickhouse
 
 
@@ -24,7 +24,7 @@ def ask(server: LocalClickHouse, **options: object) -> httpx.Response:
 
 
 def test_each_way_to_say_who_one_is(clickhouse_server: LocalClickHouse) -> None:
-    for user in ("reader", "writer"):
+    for user in USERS:
         password = getattr(clickhouse_server, f"{user}_password")
         headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
         params = {"query": "SELECT 1", "user": user, "password": password}
@@ -107,8 +107,8 @@ def test_the_credentials_file_is_made_for_its_owner_alone(tmp_path: Path) -> Non
     made = load_credentials(file)
     assert file.stat().st_mode & 0o777 == 0o600
     found = json.loads(file.read_text())
-    assert set(found) == {"reader", "writer"}
-    assert found["reader"] != found["writer"]
+    assert set(found) == set(USERS)
+    assert len(set(found.values())) == len(USERS)
     assert min(map(len, found.values())) >= 32
     assert made.check("reader", found["reader"])
     assert load_credentials(file).check("writer", found["writer"])
@@ -116,7 +116,13 @@ def test_the_credentials_file_is_made_for_its_owner_alone(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"reader": "x"}', '{"reader": "x", "writer": ""}', "{"]
+    "text",
+    [
+        *("", "[]", "{", '{"reader": "x"}', '{"reader": "x", "writer": "y"}'),
+        '{"reader": "x", "audit_reader": "z", "writer": ""}',
+        '{"reader": "x", "audit_reader": "z", "writer": "y", "audit_reader_tenants": "acme"}',
+        '{"reader": "x", "audit_reader": "z", "writer": "y", "audit_reader_tenants": [1]}',
+    ],
 )
 def test_a_credentials_file_that_cannot_be_used(tmp_path: Path, text: str) -> None:
     file = tmp_path / "credentials.json"
@@ -128,7 +134,7 @@ def test_a_credentials_file_that_cannot_be_used(tmp_path: Path, text: str) -> No
 
 def test_a_credentials_file_that_others_may_read(tmp_path: Path) -> None:
     file = tmp_path / "credentials.json"
-    file.write_text('{"reader": "x", "writer": "y"}')
+    file.write_text('{"reader": "x", "audit_reader": "z", "writer": "y"}')
     file.chmod(0o640)
     with pytest.raises(SettingsError, match="chmod 600"):
         load_credentials(file)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from headrace.events.settings import ClickHouseSettings
+from headrace.local.clickhouse.auth import USERS
 
 DATABASE = "headrace"
 
@@ -26,10 +27,16 @@ class LocalClickHouse:
     port: int
     reader_password: str
     writer_password: str
+    audit_reader_password: str
 
     @property
     def reader_url(self) -> str:
         return f"http://reader:{self.reader_password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    @property
+    def audit_reader_url(self) -> str:
+        word = self.audit_reader_password
+        return f"http://audit_reader:{word}@127.0.0.1:{self.port}/{DATABASE}"
 
     @property
     def writer_url(self) -> str:
@@ -52,7 +59,7 @@ def start_clickhouse(directory: Path, *arguments: str) -> LocalClickHouse:
     credentials = directory / "credentials.json"
     if not credentials.exists():
         credentials.touch(mode=0o600)
-        words = {"reader": secrets.token_urlsafe(9), "writer": secrets.token_urlsafe(9)}
+        words = {user: secrets.token_urlsafe(9) for user in USERS}
         credentials.write_text(json.dumps(words))
     passwords = json.loads(credentials.read_text())
     command = [sys.executable, "-m", "headrace.local.clickhouse"]
@@ -73,6 +80,7 @@ def start_clickhouse(directory: Path, *arguments: str) -> LocalClickHouse:
         json.loads(line)["port"],
         passwords["reader"],
         passwords["writer"],
+        passwords["audit_reader"],
     )
 
 

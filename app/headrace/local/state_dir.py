@@ -23,12 +23,14 @@ import fcntl
 import os
 import secrets
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from headrace.events.errors import HeadraceError
+from headrace.local.clickhouse.auth import TENANTS, USERS
 
 _MOST_ADDRESSES: Final = 50
 
@@ -95,16 +97,33 @@ class StateDir:
             self._lock = -1
 
     def credentials(self) -> dict[str, str]:
-        """Return the password of each ClickHouse user, drawn at the first start."""
+        """Return the password of each ClickHouse user. One that is not there yet is drawn."""
+        kept = self._kept_credentials()
+        known = {user: word for user in USERS if isinstance(word := kept.get(user), str) and word}
+        if len(known) < len(USERS):
+            known = {user: known.get(user) or secrets.token_urlsafe(24) for user in USERS}
+            write_private(self.credentials_file, kept | known)
+        return known
+
+    def restrict_audit(self, tenants: Sequence[str] | None) -> bool:
+        """Say whose evidence ``audit_reader`` may read: whether that is news.
+
+        None: everyone's. Holds from ClickHouse's next start. Draws passwords that are not there.
+        """
+        self.credentials()
+        kept = self._kept_credentials()
+        asked = None if tenants is None else sorted(set(tenants))
+        if kept.pop(TENANTS, None) == asked:
+            return False
+        write_private(self.credentials_file, kept | ({} if asked is None else {TENANTS: asked}))
+        return True
+
+    def _kept_credentials(self) -> dict[str, Any]:
         try:
             kept = orjson.loads(self.credentials_file.read_bytes())
-            if all(isinstance(kept[user], str) and kept[user] for user in ("reader", "writer")):
-                return {user: kept[user] for user in ("reader", "writer")}
-        except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
-            pass
-        fresh = {user: secrets.token_urlsafe(24) for user in ("reader", "writer")}
-        write_private(self.credentials_file, fresh)
-        return fresh
+        except (FileNotFoundError, orjson.JSONDecodeError):
+            return {}
+        return kept if isinstance(kept, dict) else {}
 
     def last_ports(self) -> dict[str, int]:
         """Ports of the last run: agents that outlive a restart of the stack find it again."""

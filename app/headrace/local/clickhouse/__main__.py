@@ -45,7 +45,9 @@ async def _serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     credentials = load_credentials(options.credentials_file)
-    pool = Pool(Engine(options.data_dir, memory=options.memory), Limits())
+    tenants = credentials.audit_tenants
+    engine = Engine(options.data_dir, memory=options.memory, audit_tenants=tenants)
+    pool = Pool(engine, Limits())
     server = Server(pool, credentials)
     runner = web.AppRunner(
         server.application(),

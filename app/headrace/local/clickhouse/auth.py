@@ -1,4 +1,4 @@
-"""Who asks: the two users, their passwords, and the checks that keep browsers out."""
+"""Who asks: the three users, their passwords, and the checks that keep browsers out."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from typing import Final
 from headrace.events.errors import SettingsError
 from headrace.local.clickhouse.errors import ClickHouseError
 
-USERS: Final = ("reader", "writer")
+USERS: Final = ("reader", "audit_reader", "writer")
+TENANTS: Final = "audit_reader_tenants"
+"""In the credentials file: the tenants whose evidence ``audit_reader`` may read. Not there: all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The passwords of ``reader`` and ``writer``."""
+    """The passwords of the users, and whose evidence ``audit_reader`` may read."""
 
     passwords: Mapping[str, str] = field(repr=False)
+    audit_tenants: tuple[str, ...] | None = None
+    """None: everyone's."""
 
     def check(self, user: str, password: str) -> bool:
         """Compare in constant time, also for a user that does not exist."""
@@ -49,13 +53,21 @@ def load_credentials(path: Path) -> Credentials:
     try:
         found = json.loads(text)
         passwords = {user: found[user] for user in USERS}
-    except (ValueError, KeyError, TypeError):
-        raise SettingsError(
-            f'{path} is not JSON of the form {{"reader": …, "writer": …}}'
-        ) from None
+        tenants = found.get(TENANTS)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        form = ", ".join(f'"{user}": …' for user in USERS)
+        raise SettingsError(f"{path} is not JSON of the form {{{form}}}") from None
     if not all(isinstance(word, str) and word for word in passwords.values()):
         raise SettingsError(f"{path} has an empty password")
-    return Credentials(passwords)
+    return Credentials(passwords, _tenants(tenants, path))
+
+
+def _tenants(found: object, path: Path) -> tuple[str, ...] | None:
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise SettingsError(f"{TENANTS} in {path} is not a list of tenants")
+    return tuple(found)
 
 
 def _create(path: Path) -> Credentials:

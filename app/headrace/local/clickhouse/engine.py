@@ -1,14 +1,16 @@
 """chDB, opened once a process with the rights that it grants to nobody to exceed.
 
-The engine itself enforces most of what :mod:`.guard` promises: the user that every connection runs
-as is granted reads and writes of the ``headrace`` database, the harmless table engines, and no
-source (file, url, remote, s3, …) at all. A reader's connection is ``readonly = 2`` on top.
+The engine itself enforces most of what :mod:`.guard` promises: the role that a connection takes on
+is granted what its user may read of the ``headrace`` database, the writer's to write it with the
+harmless table engines, and none is granted a source (file, url, remote, s3, …) at all. A reader's
+connection is ``readonly = 2`` on top.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -23,15 +25,21 @@ DATABASE: Final = "headrace"
 class Engine:
     """One chDB on one directory. Thread-safe: each connection is used by one thread at a time."""
 
-    def __init__(self, data_dir: Path, *, memory: int) -> None:
+    def __init__(
+        self, data_dir: Path, *, memory: int, audit_tenants: Sequence[str] | None = None
+    ) -> None:
         """Open the directory (made if need be), with ``memory`` bytes for the whole engine.
+
+        ``audit_tenants``: whose evidence ``audit_reader`` may read; None: everyone's.
 
         Raises :class:`SettingsError` where another process has it open.
         """
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(data_dir)
         self._path = data_dir.resolve() / "data"
-        config = rights.write_config(data_dir.resolve() / "config", self._path, memory=memory)
+        config = rights.write_config(
+            data_dir.resolve() / "config", self._path, memory=memory, audit_tenants=audit_tenants
+        )
         # clickhouse-local takes a bare expression for a query; a server does not.
         self._options = {"config-file": str(config), "implicit_select": "0"}
         self._keep = self._connect({})  # the engine lives as long as its last connection

@@ -77,6 +77,8 @@ class Guard:
     def _check_objects(self, found: list[Token]) -> None:
         if not found:
             return
+        if found[0].is_word("SET") and _has(found[1:3], "ROLE"):
+            raise refused("SET ROLE is not available here")
         if found[0].is_word("ATTACH", "DETACH", "BACKUP", "RESTORE", "GRANT", "REVOKE", "EXECUTE"):
             raise refused(f"{found[0].text.upper()} is not available here")
         if found[0].is_word("CREATE", "ALTER", "DROP", "REPLACE"):
@@ -92,7 +94,7 @@ def check_reader(kind: str, found: list[Token]) -> None:
     """
     if kind == "READ_ONLY" or (kind == "CONTROL" and found[0].is_word(*_READER_CONTROL)):
         return
-    raise readonly("reader: Cannot execute query in readonly mode.")
+    raise readonly("Cannot execute query in readonly mode.")
 
 
 def check_writer(kind: str, found: list[Token]) -> None:

@@ -46,6 +46,8 @@ class Lease:
         await self._run(lambda: self._prepare(query))
 
     def _prepare(self, query: Query) -> None:
+        # At each request of a session: whatever the last one did, this one has its user's rights.
+        self._connection.query(f"SET ROLE {query.user}")
         if query.database:
             name = query.database.replace("\\", "\\\\").replace("`", "\\`")
             self._connection.query(f"USE `{name}`")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
+
+from headrace.local.clickhouse.connection import quote
 
 TABLE_ENGINES: Final = (
     "MergeTree",
@@ -33,6 +36,23 @@ _ON_DATABASE: Final = (
     "SELECT, INSERT, SHOW, OPTIMIZE, TRUNCATE, CREATE DATABASE, CREATE TABLE, CREATE VIEW,"
     " DROP TABLE, DROP VIEW, ALTER TABLE, ALTER VIEW"
 )
+_READING: Final = (
+    "GRANT SHOW ON default.*",  # empty, and where clients without a database begin
+    "GRANT SELECT, SHOW ON system.*",
+    "GRANT SELECT, SHOW ON INFORMATION_SCHEMA.*",
+    "GRANT SELECT, SHOW ON information_schema.*",
+    "GRANT CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
+)
+_OF_OTHERS: Final = (
+    *("processes", "user_processes", "errors", "query_cache", "user_query_log", "query_log"),
+    *("text_log", "stack_trace", "session_query_ids", "schema_inference_cache"),
+    *("background_schedule_pool", "asynchronous_loader", "moves"),
+)
+"""Tables of ``system`` that tell what others ask: to the engine all of us are one user. Readers
+find them empty; a grant of theirs would not count, since all of ``system`` is open to everyone."""
+_IS_WRITER: Final = "has(currentRoles(), 'writer')"
+_EVIDENCE: Final = "audit"
+"""How the names of all tables and views of evidence begin."""
 
 _CONFIG: Final = """<clickhouse>
   <path>{path}</path>
@@ -56,37 +76,48 @@ _USERS: Final = """<clickhouse>
     </constraints>
   </default></profiles>
   <quotas><default/></quotas>
+  <roles>
+{roles}
+  </roles>
   <users><default>
     <password></password>
     <networks><ip>::/0</ip></networks>
     <profile>default</profile>
     <quota>default</quota>
     <grants>
-{grants}
+      <query>GRANT {names}</query>
     </grants>
+    <databases>
+      <system>{system}</system>
+      <headrace>{headrace}</headrace>
+    </databases>
   </default></users>
 </clickhouse>
 """
 
 
-def write_config(directory: Path, data: Path, *, memory: int) -> Path:
-    """Write the configuration and return its path. ``memory``: bytes for the whole engine."""
+def write_config(
+    directory: Path, data: Path, *, memory: int, audit_tenants: Sequence[str] | None = None
+) -> Path:
+    """Write the configuration and return its path. ``memory``: bytes for the whole engine.
+
+    ``audit_tenants``: whose evidence ``audit_reader`` may read; None: everyone's. The engine knows
+    one user, who has each of ours as a role: a connection takes on one of them.
+    """
     void = directory / "empty"  # where the engine may look for files: there are none
     void.mkdir(parents=True, exist_ok=True, mode=0o700)
     users = directory / "users.xml"
-    grants = [
-        f"GRANT {_ON_DATABASE} ON headrace.*",
-        "GRANT SHOW ON default.*",  # empty, and where clients without a database begin
-        "GRANT SELECT, SHOW ON system.*",
-        "GRANT SELECT, SHOW ON INFORMATION_SCHEMA.*",
-        "GRANT SELECT, SHOW ON information_schema.*",
-        "GRANT CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
-        "GRANT KILL QUERY ON *.*",
-        "GRANT SYSTEM VIEWS, SYSTEM MERGES ON headrace.*",
-        *(f"GRANT TABLE ENGINE ON {engine}" for engine in TABLE_ENGINES),
-    ]
-    lines = "\n".join(f"      <query>{escape(grant)}</query>" for grant in grants)
-    users.write_text(_USERS.format(grants=lines, memory=memory))
+    grants = roles()
+    only = {} if audit_tenants is None else {"audit_raw": _only(audit_tenants)}
+    users.write_text(
+        _USERS.format(
+            roles="\n".join(_role(name, found) for name, found in grants.items()),
+            names=", ".join(grants),
+            system=_policies(dict.fromkeys(_OF_OTHERS, _IS_WRITER)),
+            headrace=_policies(only),
+            memory=memory,
+        )
+    )
     config = directory / "config.xml"
     config.write_text(
         _CONFIG.format(
@@ -94,3 +125,39 @@ def write_config(directory: Path, data: Path, *, memory: int) -> Path:
         )
     )
     return config
+
+
+def roles() -> dict[str, list[str]]:
+    """Return what each user is granted, by name. A later line takes from an earlier one."""
+    reading = [*_READING, "GRANT SELECT, SHOW ON headrace.*"]
+    # A materialised view's own table is as the view, and has a name of its own.
+    hidden = (f"{_EVIDENCE}*", "`.inner`*", "`.tmp`*")
+    return {
+        "reader": [*reading, *(f"REVOKE SELECT, SHOW ON headrace.{name}" for name in hidden)],
+        "audit_reader": reading,
+        "writer": [
+            *_READING,
+            f"GRANT {_ON_DATABASE} ON headrace.*",
+            "GRANT KILL QUERY ON *.*",
+            "GRANT SYSTEM VIEWS, SYSTEM MERGES ON headrace.*",
+            *(f"GRANT TABLE ENGINE ON {engine}" for engine in TABLE_ENGINES),
+        ],
+    }
+
+
+def _role(name: str, grants: Iterable[str]) -> str:
+    lines = "".join(f"<query>{escape(grant)}</query>" for grant in grants)
+    return f"    <{name}><grants>{lines}</grants></{name}>"
+
+
+def _only(tenants: Sequence[str]) -> str:
+    """Return the row policy: the engine's one user is restricted where it has the one role."""
+    named = ", ".join(map(quote, tenants))
+    among = f"tenant IN ({named})" if named else "0"
+    return f"{_IS_WRITER} OR NOT has(currentRoles(), 'audit_reader') OR {among}"
+
+
+def _policies(filters: Mapping[str, str]) -> str:
+    return "".join(
+        f"<{table}><filter>{escape(rows)}</filter></{table}>" for table, rows in filters.items()
+    )
