@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from headrace.cli.group import COMMANDS, cli
+from headrace.cli.group import cli
 from headrace.events.metrics import METRICS as AGENT_METRICS
 from headrace.events.metrics import WATERMARK, Metric
 from headrace.events.settings import VARIABLES
@@ -102,14 +102,18 @@ def parent() -> click.Context:
 
 def every_command() -> Iterator[tuple[str, click.Command]]:
     """Yield the commands that do something, by their path."""
-    context = parent()
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
+    yield from _leaves(cli, "")
+
+
+def _leaves(group: click.Group, before: str) -> Iterator[tuple[str, click.Command]]:
+    # In the order in which they stand in the code; what is loaded lazily has a table.
+    for name in group.commands or group.list_commands(parent()):
+        command = group.get_command(parent(), name)
         assert command is not None
         if isinstance(command, click.Group):
-            yield from ((f"{name} {sub}", one) for sub, one in command.commands.items())
+            yield from _leaves(command, f"{before}{name} ")
         else:
-            yield name, command
+            yield before + name, command
 
 
 def _cell(text: str) -> str:

@@ -1,8 +1,7 @@
-"""The command group. A command's module is imported when it is called, not for ``--help``."""
+"""The command group."""
 
 from __future__ import annotations
 
-import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from headrace.cli.lazy import LazyGroup
 from headrace.cli.main import USAGE
 from headrace.cli.text import one_line
 
@@ -28,38 +28,16 @@ COMMANDS: Final[dict[str, str]] = {
     "verify": "Account for every event: archived, set aside, dropped, in flight or missing.",
     "alerts": "Look at alerts, try rules on the past, and deliver again.",
     "silence": "Mute alerts for a while, list what is muted, end it early.",
+    "audit": "Look after the audit trail.",
     "dlq": "Look at dead letters, and send them again.",
 }
 """Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands' names and help without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"headrace.cli.commands.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no such command {args[0]!r}")
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
+    package="headrace.cli.commands",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings come from HEADRACE_* variables (docs/settings.md) or a local stack's "
     "stack.json.",

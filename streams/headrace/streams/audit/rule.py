@@ -20,6 +20,7 @@ class Names:
     """Names by pattern, as a shell writes them: ``*``, ``?``, ``[ab]``; case counts."""
 
     def __init__(self, patterns: Collection[str]) -> None:
+        self.patterns = tuple(patterns)
         self._matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
 
     def __contains__(self, name: object) -> bool:

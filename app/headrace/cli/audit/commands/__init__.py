@@ -1,0 +1,1 @@
+"""The subcommands of ``headrace audit``: see :mod:`headrace.cli.commands.audit`."""

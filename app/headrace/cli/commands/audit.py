@@ -1,0 +1,19 @@
+"""``headrace audit``: what is evidence, and that it is whole."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from headrace.cli.lazy import LazyGroup
+
+SUBCOMMANDS: Final[dict[str, str]] = {
+    "policy": "Show, check and try what is evidence, and how long it is kept.",
+}
+"""Each with its line of help; it is ``headrace.cli.audit.commands.<name>.<name>``."""
+
+
+@click.group(cls=LazyGroup, table=SUBCOMMANDS, package="headrace.cli.audit.commands")
+def audit() -> None:
+    """Look after the audit trail."""
