@@ -54,6 +54,16 @@ class Studio:
         self.agents.append(agent)
         return agent
 
+    def helper(self, replies: Sequence[Reply]) -> None:
+        """Give the next agent a sub-agent: the tool ``agent_helper``."""
+        name = f"agent-{len(self.agents)}"
+        directory = self.directory / name / ".agentao" / "agents"
+        directory.mkdir(parents=True)
+        (directory / "helper.md").write_text(
+            "---\nname: helper\ndescription: helps\nmodel: h\n---\nHelp.", encoding="utf-8"
+        )
+        self.llm.add(name, "h", replies)
+
     def close(self) -> None:
         for agent in self.agents:
             agent.close()

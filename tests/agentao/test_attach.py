@@ -50,6 +50,7 @@ def state_of(agent: Any) -> dict[str, Any]:
         "listeners": list(broadcast._listeners) if broadcast else None,
         "observers": list(agent._host_events._observers),
         "memory": dict(vars(agent.memory_manager)),
+        "children": list(vars(agent._subagent_relay)),
     }
 
 
@@ -329,24 +330,18 @@ def test_events_of_the_hosts_own_pass(studio: Studio, recorder: Recorder) -> Non
     assert recorder.of("error", "s") == [{"message": "from the host"}]
 
 
-def test_a_sub_agent_in_the_background_is_told_by_host_events(
-    studio: Studio, recorder: Recorder
+@pytest.mark.parametrize("relay", [True, False])
+def test_a_sub_agent_in_the_background_is_told_whole(
+    studio: Studio, recorder: Recorder, relay: bool
 ) -> None:
-    directory = studio.directory / "agent-0" / ".agentao" / "agents"
-    directory.mkdir(parents=True)
-    (directory / "helper.md").write_text(
-        "---\nname: helper\ndescription: helps\nmodel: h\n---\nHelp.", encoding="utf-8"
-    )
-    studio.llm.add(
-        "agent-0",
-        "h",
-        [Reply(tools=(ToolCall("list_directory", {"directory_path": "."}),)), Reply("ok")],
-    )
+    """Whether or not agentao relays its host events."""
+    look = ToolCall("list_directory", {"directory_path": "."})
+    studio.helper([Reply(tools=(look,)), Reply("ok")])
     call = ToolCall("agent_helper", {"task": "help", "run_in_background": True})
     agent = studio.agent(
         [Reply(tools=(call,)), Reply("started")],
         bg_store=BackgroundTaskStore(),
-        relay_subagent_events=True,
+        relay_subagent_events=relay,
     )
     with attach(recorder, agent, session="s"):
         agent.chat("go")
@@ -361,7 +356,35 @@ def test_a_sub_agent_in_the_background_is_told_by_host_events(
     assert end["duration_ms"] >= 0
     assert usage["prompt_tokens"] > 0
     child = start["child_session_id"]
-    tools = [d for d in recorder.of("tool_complete") if d.get("child_session_id") == child]
-    assert [(d["tool"], d["status"]) for d in tools] == [("list_directory", "ok")]
-    decisions = [d for d in recorder.of("permission_decision") if "child_session_id" in d]
-    assert [d["child_session_id"] for d in decisions] == [child]
+    own = [e for e in recorder.events() if e.data.get("child_session_id") == child]
+    steps = ["permission_decision", "tool_start", "tool_complete", "tool_result"]
+    called = [e for e in own if e.type in steps]
+    assert [e.type for e in called] == steps
+    assert [e.data.get("background", False) for e in called] == [False, True, True, True]
+    assert {e.data["tool"] for e in called} == {"list_directory"}
+    assert called[1].data["args"] == look.arguments
+    assert called[2].data["status"] == "ok"
+
+
+@pytest.mark.parametrize("relay", [True, False])
+def test_a_sub_agents_decisions_and_results_are_recorded_once(
+    studio: Studio, recorder: Recorder, relay: bool
+) -> None:
+    look = ToolCall("list_directory", {"directory_path": "."})
+    studio.helper([Reply(tools=(look,)), Reply("ok")])
+    call = ToolCall("agent_helper", {"task": "help"})
+    agent = studio.agent([Reply(tools=(call,)), Reply("done")], relay_subagent_events=relay)
+    with attach(recorder, agent, session="s"):
+        agent.chat("go")
+    steps = ("permission_decision", "tool_start", "tool_complete", "tool_result")
+    own = [e for e in recorder.events(*steps) if e.data["tool"].endswith("list_directory")]
+    assert tuple(e.type for e in own) == steps
+    assert len({e.data["call_id"] for e in own}) == 1
+
+
+def test_an_agentao_that_starts_sub_agents_in_another_way_is_not_disturbed(
+    studio: Studio, recorder: Recorder
+) -> None:
+    agent = studio.agent()
+    with attach(recorder, agent, session="s"):
+        assert agent._subagent_relay.attach(object(), child_session_id=None) is None

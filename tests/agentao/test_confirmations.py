@@ -150,13 +150,8 @@ def test_with_a_timeout_gate_notes_and_reasons_still_pass(
 
 
 def test_a_sub_agents_confirmation_is_recorded(studio: Studio, recorder: Recorder) -> None:
-    directory = studio.directory / "agent-0" / ".agentao" / "agents"
-    directory.mkdir(parents=True)
-    (directory / "helper.md").write_text(
-        "---\nname: helper\ndescription: helps\nmodel: h\n---\nHelp.", encoding="utf-8"
-    )
     write = ToolCall("write_file", {"file_path": "a.txt", "content": "a"})
-    studio.llm.add("agent-0", "h", [Reply(tools=(write,)), Reply("written")])
+    studio.helper([Reply(tools=(write,)), Reply("written")])
     agent = studio.agent(
         [Reply(tools=(ToolCall("agent_helper", {"task": "write"}),)), Reply("done")],
         transport=SdkTransport(confirm_tool=lambda *_: True),

@@ -61,7 +61,8 @@ def test_every_tool_call_is_decided_started_and_completed_in_order(
             "tool_complete",
             "tool_result",
         ]
-    wanted = [c.name for turn in scenario.turns for r in turn.replies for c in r.tools]
+    replies = [r for turn in scenario.turns for r in turn.replies] + list(scenario.sub_agent)
+    wanted = [call.name for reply in replies for call in reply.tools]
     if scenario.session != "going-in-circles":
         assert len(calls) == len(wanted)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from headrace.events.envelope import Envelope
 from headrace.events.errors import SettingsError
 from headrace.streams.audit.policy import Policy, load, loads
-from headrace.streams.audit.retention import days_of
+from headrace.streams.audit.retention import days_of, written
 
 CLASS = """
 [[class]]
@@ -58,6 +58,10 @@ def problems(text: str) -> list[tuple[int, str]]:
         (event("tool_start", tool="issue_refund", args={}), "business"),
         (event("tool_complete", tool="mcp_crm_delete_contact", status="ok"), "business"),
         (event("tool_result", tool="create_order", content_hash="ab"), "business"),
+        (event("tool_start", tool="[helper 1/15] mcp_crm_update_contact"), "business"),
+        (event("tool_start", tool="[a [b] 1/15] update_order"), "business"),
+        (event("tool_start", tool="[helper 1/15] update_goal"), None),
+        (event("tool_start", tool="[update_it] get_order"), None),
         (event("tool_start", tool="update_goal"), None),
         (event("tool_start", tool="get_update_times"), None),
         (event("tool_start"), None),
@@ -258,3 +262,13 @@ def test_whatever_an_event_holds_the_answer_is_a_class_or_none(
     assert found in {None, *shipped.classes}
     assert found is None or shipped.may_select(kind)
     assert shipped.classify(event(kind, **data)) == found
+
+
+@given(st.none() | st.integers(1, 36_600))
+def test_a_retention_is_written_as_it_is_read(days: int | None) -> None:
+    assert days_of(written(days)) == days
+
+
+@pytest.mark.parametrize("text", ["90 d", "365 d", "1 y", "7 y", "indefinite"])
+def test_a_retention_is_written_as_people_do(text: str) -> None:
+    assert written(days_of(text)) == text

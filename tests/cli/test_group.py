@@ -4,11 +4,14 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from types import ModuleType
 
 import click
 import pytest
 
 from headrace.cli import commands
+from headrace.cli.audit import commands as audit_commands
+from headrace.cli.commands.audit import SUBCOMMANDS
 from headrace.cli.group import COMMANDS
 from headrace.cli.options import Command
 from tests.cli.conftest import Cli, process
@@ -17,8 +20,11 @@ from tests.docs.generate import every_command
 HEAVY = ("aiokafka", "faust", "clickhouse_connect", "httpx", "agentao", "chdb", "rich")
 
 
-def test_the_table_has_every_command_there_is() -> None:
-    assert {module.name for module in pkgutil.iter_modules(commands.__path__)} == set(COMMANDS)
+@pytest.mark.parametrize(
+    ("package", "table"), [(commands, COMMANDS), (audit_commands, SUBCOMMANDS)]
+)
+def test_the_table_has_every_command_there_is(package: ModuleType, table: dict[str, str]) -> None:
+    assert {module.name for module in pkgutil.iter_modules(package.__path__)} == set(table)
 
 
 def test_help_of_the_group_is_that_of_the_commands() -> None:

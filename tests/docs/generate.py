@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from headrace.cli.group import LazyGroup, cli
+from headrace.cli.group import cli
 from headrace.events.metrics import METRICS as AGENT_METRICS
 from headrace.events.metrics import WATERMARK, Metric
 from headrace.events.settings import VARIABLES
@@ -102,20 +102,18 @@ def parent() -> click.Context:
 
 def every_command() -> Iterator[tuple[str, click.Command]]:
     """Yield the commands that do something, by their path."""
-    yield from _commands_of(cli, parent(), "")
+    yield from _leaves(cli, "")
 
 
-def _commands_of(
-    group: click.Group, context: click.Context, path: str
-) -> Iterator[tuple[str, click.Command]]:
-    # In the group's own order where it is written down.
-    for name in group.list_commands(context) if isinstance(group, LazyGroup) else group.commands:
-        command = group.get_command(context, name)
+def _leaves(group: click.Group, before: str) -> Iterator[tuple[str, click.Command]]:
+    # In the order in which they stand in the code; what is loaded lazily has a table.
+    for name in group.commands or group.list_commands(parent()):
+        command = group.get_command(parent(), name)
         assert command is not None
         if isinstance(command, click.Group):
-            yield from _commands_of(command, context, f"{path}{name} ")
+            yield from _leaves(command, f"{before}{name} ")
         else:
-            yield f"{path}{name}", command
+            yield before + name, command
 
 
 def _cell(text: str) -> str:

@@ -1,15 +1,15 @@
-"""The command group. A command's module is imported when it is called, not for ``--help``."""
+"""The command group."""
 
 from __future__ import annotations
 
-import importlib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
+from headrace.cli.lazy import LazyGroup
 from headrace.cli.main import USAGE
 from headrace.cli.text import one_line
 
@@ -34,48 +34,10 @@ COMMANDS: Final[dict[str, str]] = {
 """Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands' names and help without importing them.
-
-    A command is ``<package>.<name>.<name>``.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        lazy: Mapping[str, str] = COMMANDS,
-        package: str = "headrace.cli.commands",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self.lazy = lazy
-        """Names, with a line of help each."""
-        self._package = package
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.lazy)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.lazy:
-            return None
-        module = importlib.import_module(f"{self._package}.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.lazy.items()))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.lazy and not args[0].startswith("-"):
-            ctx.fail(f"no such command {args[0]!r}")
-        return super().resolve_command(ctx, args)
-
-
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
+    package="headrace.cli.commands",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings come from HEADRACE_* variables (docs/settings.md) or a local stack's "
     "stack.json.",

@@ -28,7 +28,8 @@ SESSION_END: Final = "session_end"
 
 CONFIRMATION_RESOLVED: Final = "confirmation_resolved"
 """The answer to a TOOL_CONFIRMATION. ``data``: tool, outcome (allow, reject, timeout, error),
-wait_ms, args (as asked)."""
+wait_ms, args (as asked), answered_how (callback, policy, timeout), answered_by (where the callback
+said it: the event's ``user`` is whom the agent works for, who need not be who answered)."""
 
 PERMISSION_DECISION: Final = "permission_decision"
 """A permission rule decided. ``data``: tool, decision (allow, deny, prompt), reason, call_id."""
@@ -69,6 +70,9 @@ AUDIT: Final = frozenset(
         "readonly_mode_changed",
         "tool_start",
         "tool_complete",
+        "tool_result",
+        AUDIT_READ,
+        ERASURE,
         EPOCH_END,
         DROPPED,
     }

@@ -2,7 +2,7 @@
 
 from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import KafkaSettings
-from headrace.producers.agentao_confirm import ConfirmTimeout
+from headrace.producers.agentao_confirm import ConfirmTimeout, answered_by
 from headrace.producers.hook import Hook
 from headrace.producers.producer import EventProducer
 from headrace.producers.report import Report
@@ -15,4 +15,5 @@ __all__ = [
     "KafkaSettings",
     "Report",
     "SettingsError",
+    "answered_by",
 ]

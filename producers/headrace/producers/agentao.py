@@ -1,8 +1,8 @@
 """Everything that an agentao agent does, recorded: ``with producer.attach(agent): ...``.
 
 Beside the events of the agent's transport these are recorded: the session's start and end, the
-decisions of permission rules, what became of each confirmation, memory that was cleared, and what
-sub-agents did in the background. The agent's own behaviour does not change, but for
+decisions of permission rules, what became of each confirmation and who answered, memory that was
+cleared, and what sub-agents did. The agent's own behaviour does not change, but for
 ``confirm_timeout`` and a raised :class:`ConfirmTimeout`, which are answers of "no". Nothing here
 raises into the agent: where a part of it cannot be listened to, that is logged, and the rest is
 recorded.
@@ -18,10 +18,11 @@ from typing import Any, Final, Protocol, final
 
 from headrace.events import types
 from headrace.producers import agentao_nesting as nesting
-from headrace.producers.agentao_confirm import ConfirmTimeout, confirmation, no_answer_is_no
+from headrace.producers.agentao_children import follow_children
+from headrace.producers.agentao_confirm import ConfirmTimeout, confirmation, one_answer
 from headrace.producers.agentao_host import HostEvents
 from headrace.producers.agentao_nesting import Place
-from headrace.producers.agentao_taps import innermost, listen, tap
+from headrace.producers.agentao_taps import innermost, listen, tap, untapped
 from headrace.producers.warn import Warnings
 
 __all__ = ["Attachment", "ConfirmTimeout", "attach"]
@@ -105,6 +106,7 @@ class Attachment:
         self._confirm_timeout = confirm_timeout
         self._host = HostEvents()
         self._asked = threading.local()
+        self._clears = threading.local()
         self._undo: list[Callable[[], object]] = []
         self._memory: Any = None
         self._untap_memory: list[Callable[[], None]] = []
@@ -123,6 +125,7 @@ class Attachment:
         self._guard("events", self._listen)
         self._guard("confirmations", self._tap_confirmations)
         self._guard("permission decisions", self._observe)
+        self._guard("sub-agents", self._follow_children)
         self._guard("memory", self._follow_memory)
         if not self._place.continues:
             self._guard("the session's start", lambda: self._emit_start({}))
@@ -148,13 +151,24 @@ class Attachment:
         self._undo.append(listen(innermost(self._agent.transport), self._on_event))
 
     def _tap_confirmations(self) -> None:
-        around = confirmation(self._on_answer, lambda: self._confirm_timeout)
         transport = innermost(self._agent.transport)
-        self._undo.append(tap(transport, "confirm_tool", around, finish=no_answer_is_no))
+        method = untapped(transport, "confirm_tool")
+        around = confirmation(self._on_answer, lambda: self._confirm_timeout, method)
+        self._undo.append(tap(transport, "confirm_tool", around, finish=one_answer))
 
     def _observe(self) -> None:
         self._agent.add_host_event_observer(self._on_host_event)
         self._undo.append(lambda: self._agent.remove_host_event_observer(self._on_host_event))
+
+    def _follow_children(self) -> None:
+        self._undo.append(
+            follow_children(
+                self._agent,
+                self._on_host_event,
+                self._on_child_event,
+                lambda error: _WARN("child", "a sub-agent cannot be recorded: %r", error),
+            )
+        )
 
     def _follow_memory(self) -> None:
         """Listen to the memory manager that the agent has now: a host may give it another."""
@@ -164,7 +178,7 @@ class Attachment:
         self._untap_all_memory()
         self._memory = memory
         for name in dir(type(memory)):
-            if name.startswith("clear") and callable(getattr(memory, name)):
+            if name.startswith(("clear", "wipe")) and callable(getattr(memory, name)):
                 self._untap_memory.append(tap(memory, name, self._clearing(name)))
 
     def _untap_all_memory(self) -> None:
@@ -201,6 +215,15 @@ class Attachment:
         except Exception as error:
             _WARN("host", "a host event could not be recorded: %r", error)
 
+    def _on_child_event(self, session: str, event: Any) -> None:
+        if not self._place.recording:
+            return
+        try:
+            for kind, data in self._host.of_child(event, session):
+                self._hook.emit(kind, data)
+        except Exception as error:
+            _WARN("child event", "an event of a sub-agent could not be recorded: %r", error)
+
     def _on_answer(self, outcome: dict[str, Any]) -> None:
         call_id = getattr(self._asked, "call_id", None)
         self._asked.call_id = None
@@ -212,10 +235,13 @@ class Attachment:
 
     def _clearing(self, method: str) -> Callable[..., Any]:
         def around(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if getattr(self._clears, "under_way", False):
+                return call(*args, **kwargs)  # A part of what is being recorded.
             data: dict[str, Any] = {"cause": "memory_manager", "method": method}
             scope = args[0] if args else kwargs.get("scope")
             if scope is not None:
                 data["scope"] = scope
+            self._clears.under_way = True
             try:
                 data["cleared"] = call(*args, **kwargs)
                 return data["cleared"]
@@ -223,6 +249,7 @@ class Attachment:
                 data["error"] = type(error).__name__
                 raise
             finally:
+                self._clears.under_way = False
                 if self._place.recording:
                     self._guard("memory", lambda: self._hook.emit(types.MEMORY_CLEARED, data))
 

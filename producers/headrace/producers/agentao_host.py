@@ -1,7 +1,8 @@
 """agentao's host events, as events of ours: what its transport does not tell.
 
 The transport tells of tools and of sub-agents in the foreground. Only here stand the decisions of
-permission rules, sub-agents in the background, and what a sub-agent's own model calls cost.
+permission rules, sub-agents in the background, and what a sub-agent's own model calls cost. What a
+sub-agent's own transport tells is mapped here, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ Emitted = list[tuple[str, dict[str, Any]]]
 
 _SUMMARY: Final = "sub-agent: "
 """What agentao puts before a sub-agent's name."""
+_TOOL: Final = frozenset({"tool_start", "tool_complete", "tool_result"})
 _MAX_FOREGROUND: Final = 1024
 """Runs remembered; agentao runs one at a time, in the foreground, on each thread."""
 
@@ -25,8 +27,8 @@ class HostEvents:
 
     def __init__(self) -> None:
         self._foreground: dict[str, None] = {}
-        self._background: dict[str, str] = {}
-        """Session of a sub-agent in the background to its agent's name."""
+        self._background: set[str] = set()
+        """Sessions of sub-agents in the background."""
 
     def saw_start(self, child_task_id: Any) -> None:
         """Remember a sub-agent that the transport has told of itself."""
@@ -42,9 +44,16 @@ class HostEvents:
             return [_permission(event, own_session)]
         if kind == "subagent_lifecycle":
             return self._sub_agent(event)
-        if kind == "tool_lifecycle" and event.session_id in self._background:
-            return [_background_tool(event)]
         return []
+
+    def of_child(self, event: Any, session: str) -> Emitted:
+        """Return what an event of a sub-agent's transport means; nothing where its parent tells."""
+        kind = str(getattr(event.type, "value", event.type))
+        about: dict[str, Any] = {"child_session_id": session}
+        if session in self._background:
+            about["background"] = True
+            return [(kind, event.data | about)] if kind in _TOOL else []
+        return [(kind, event.data | about)] if kind == "tool_result" else []
 
     def _sub_agent(self, event: Any) -> Emitted:
         background = event.child_task_id not in self._foreground
@@ -58,11 +67,11 @@ class HostEvents:
             if not background:
                 return []
             if event.child_session_id:
-                self._background[event.child_session_id] = summary
+                self._background.add(event.child_session_id)
             about |= {"background": True, "call_id": event.parent_tool_call_id}
             return [("agent_start", about)]
         self._foreground.pop(event.child_task_id, None)
-        self._background.pop(event.child_session_id or "", None)
+        self._background.discard(event.child_session_id)
         emitted: Emitted = []
         if background:
             end = {
@@ -90,23 +99,6 @@ def _permission(event: Any, own_session: str) -> tuple[str, dict[str, Any]]:
     if event.session_id != own_session:
         data["child_session_id"] = event.session_id
     return types.PERMISSION_DECISION, data
-
-
-def _background_tool(event: Any) -> tuple[str, dict[str, Any]]:
-    """Only with ``relay_subagent_events=True``; the arguments are not told."""
-    data = {
-        "tool": event.tool_name,
-        "call_id": event.tool_call_id,
-        "background": True,
-        "child_session_id": event.session_id,
-    }
-    if event.phase == "started":
-        return "tool_start", data
-    return "tool_complete", data | {
-        "status": event.outcome,
-        "duration_ms": _between(event.started_at, event.completed_at),
-        "error": event.error_type,
-    }
 
 
 def _between(started: str, completed: str | None) -> float | None:

@@ -73,6 +73,12 @@ def tap(
     return untap
 
 
+def untapped(owner: Any, name: str) -> Any:
+    """Return the owner's method as it is without those who listen. Raises ``AttributeError``."""
+    method = getattr(owner, name)
+    return method.original if isinstance(method, _Tapped) else method
+
+
 def innermost(transport: Any) -> Any:
     """Return the transport that others (agentao's replay) were put in front of.
 

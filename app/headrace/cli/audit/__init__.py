@@ -1,1 +1,1 @@
-"""What the commands of the audit trail do."""
+"""What the audit commands do."""

@@ -6,14 +6,15 @@ from typing import Final
 
 import click
 
-from headrace.cli.group import LazyGroup
+from headrace.cli.lazy import LazyGroup
 
 SUBCOMMANDS: Final[dict[str, str]] = {
     "keys": "Make, list, rotate and check the keys of the audit trail.",
+    "policy": "Show, check and try what is evidence, and how long it is kept.",
 }
-"""Every subcommand with its line of help: ``headrace.cli.audit.commands.<name>.<name>``."""
+"""Each with its line of help; it is ``headrace.cli.audit.commands.<name>.<name>``."""
 
 
-@click.group(cls=LazyGroup, lazy=SUBCOMMANDS, package="headrace.cli.audit.commands")
+@click.group(cls=LazyGroup, table=SUBCOMMANDS, package="headrace.cli.audit.commands")
 def audit() -> None:
     """Keep, prove and search the audit trail."""

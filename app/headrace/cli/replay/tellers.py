@@ -128,10 +128,11 @@ def _confirmation_asked(event: Event, _: UnderWay) -> Told:
 def _confirmation_resolved(event: Event, _: UnderWay) -> Told:
     outcome = text(event.data.get("outcome")) or "?"
     waited = " ".join(["after", *took(event.data, "wait_ms")])
-    headline = f"{tool_name(event.data)} confirmation: {outcome}"
+    who = text(event.data.get("answered_by"))
+    headline = f"{tool_name(event.data)} confirmation: {outcome}" + (f" by {who}" if who else "")
     headline += f" {waited}" if waited != "after" else ""
     tone = "good" if outcome == "allow" else "bad"
-    facts = picked(event.data, "tool", "outcome", "wait_ms")
+    facts = picked(event.data, "tool", "outcome", "wait_ms", "answered_by", "answered_how")
     yield entry(event, "ask", headline, tone, facts=facts)
 
 

@@ -26,3 +26,11 @@ def days_of(text: str) -> int | None:
     if days > _MOST_DAYS:
         raise ValueError(f'{text!r} is longer than 100 years: write "{INDEFINITE}"')
     return days
+
+
+def written(days: int | None) -> str:
+    """Write a retention as :func:`days_of` reads it: in years where it is whole years."""
+    if days is None:
+        return INDEFINITE
+    years = days * 4 // 1461
+    return f"{years} y" if years and -(-years * 1461 // 4) == days else f"{days} d"

@@ -6,17 +6,21 @@ import fnmatch
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from headrace.events.envelope import Envelope
 
 Plain = str | int | float | bool
+
+_LABEL: Final = re.compile(r"\[.*\] ", re.DOTALL)
+"""What agentao puts before the tools of a sub-agent, for people: ``[helper 1/5] update_order``."""
 
 
 class Names:
     """Names by pattern, as a shell writes them: ``*``, ``?``, ``[ab]``; case counts."""
 
     def __init__(self, patterns: Collection[str]) -> None:
+        self.patterns = tuple(patterns)
         self._matches = re.compile("|".join(map(fnmatch.translate, patterns))).match
 
     def __contains__(self, name: object) -> bool:
@@ -30,7 +34,7 @@ class Rule:
     audit_class: str
     types: frozenset[str]
     tools: Names | None = None
-    """Of ``data.tool``."""
+    """Of ``data.tool``, a sub-agent's without its label."""
     except_tools: Names | None = None
     tenants: Names | None = None
     where: Mapping[str, tuple[Plain, ...]] = field(default_factory=dict)
@@ -38,13 +42,17 @@ class Rule:
 
     def matches(self, event: Envelope) -> bool:
         """Tell whether an event of one of its types meets the conditions."""
-        tool = event.data.get("tool")
+        tool = _plain(event.data.get("tool"))
         return (
             (self.tools is None or tool in self.tools)
             and (self.except_tools is None or tool not in self.except_tools)
             and (self.tenants is None or event.tenant in self.tenants)
             and all(_is_one_of(event.data.get(key), some) for key, some in self.where.items())
         )
+
+
+def _plain(tool: Any) -> Any:
+    return _LABEL.sub("", tool, count=1) if isinstance(tool, str) and tool[:1] == "[" else tool
 
 
 def _is_one_of(value: Any, some: Collection[Plain]) -> bool:

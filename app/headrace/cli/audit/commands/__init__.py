@@ -1,1 +1,1 @@
-"""A subcommand of ``headrace audit`` a module, imported when it is called."""
+"""The subcommands of ``headrace audit``: see :mod:`headrace.cli.commands.audit`."""

@@ -1,0 +1,1 @@
+"""What a policy selects: shown, checked, and tried on the archive."""
