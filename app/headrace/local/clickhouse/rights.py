@@ -82,7 +82,7 @@ def write_config(directory: Path, data: Path, *, memory: int) -> Path:
         "GRANT SELECT, SHOW ON information_schema.*",
         "GRANT CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
         "GRANT KILL QUERY ON *.*",
-        "GRANT SYSTEM VIEWS, SYSTEM MERGES ON headrace.*",
+        "GRANT SYSTEM VIEWS, SYSTEM MERGES, SYSTEM CLEANUP ON headrace.*",
         *(f"GRANT TABLE ENGINE ON {engine}" for engine in TABLE_ENGINES),
     ]
     lines = "\n".join(f"      <query>{escape(grant)}</query>" for grant in grants)
