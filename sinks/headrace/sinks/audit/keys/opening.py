@@ -1,0 +1,105 @@
+"""Keys by the settings: opened, and made where they are missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from headrace.events.errors import SettingsError
+from headrace.events.settings import Settings
+from headrace.sinks.audit.keys import data_keys, signing
+from headrace.sinks.audit.keys.data_keys import DataKeys
+from headrace.sinks.audit.keys.directory import DirectoryStore
+from headrace.sinks.audit.keys.keyring import KeyRing
+from headrace.sinks.audit.keys.master import LocalMasterKey, MasterKey, generate, parse
+from headrace.sinks.audit.keys.private import create_private, make_private, read_private
+from headrace.sinks.audit.keys.signing import SigningKeys
+from headrace.sinks.audit.keys.store import KeyStore
+
+
+def open_keys(settings: Settings) -> DataKeys:
+    """Open the data keys. Raises :class:`SettingsError` where something is missing, and as they."""
+    return DataKeys(open_store(settings), KeyRing(open_masters(settings)))
+
+
+def open_signing(settings: Settings) -> SigningKeys:
+    """Open the signing keys. Raises :class:`SettingsError`."""
+    return signing.load(signing_folder(settings))
+
+
+def ensure_local(settings: Settings) -> list[str]:
+    """Make what is missing of master key, store and signing key; return what was made, in words.
+
+    Safe from several processes at once, and after an interruption. Raises as :func:`open_keys`.
+    """
+    made: list[str] = []
+    home = settings.state_dir / "audit"
+    try:
+        make_private(home)
+    except OSError as error:
+        raise SettingsError(f"{home} cannot be made: {error.strerror}") from None
+    store = open_store(settings)
+    path = master_file(settings)
+    if not (settings.audit.master_key or settings.audit.kms_key) and _make_master(path, store):
+        made.append(f"master key {path}")
+    ring = KeyRing(open_masters(settings))
+    store.prepare()
+    if data_keys.initialise(store, ring):
+        made.append(f"key store {store.where}")
+    DataKeys(store, ring)
+    folder = signing_folder(settings)
+    if signing.initialise(folder, signing_name(settings)):
+        made.append(f"signing key {signing.load(folder).current.line()}")
+    return made
+
+
+def open_store(settings: Settings) -> KeyStore:
+    where = settings.audit.keys or str(settings.state_dir / "audit" / "keys")
+    return DirectoryStore(Path(where))
+
+
+def open_masters(settings: Settings) -> list[MasterKey]:
+    """Return the master keys, the one that wraps first. Raises :class:`SettingsError`."""
+    if settings.audit.master_key is not None:
+        return [*parse(settings.audit.master_key, "HEADRACE_AUDIT_MASTER_KEY")]
+    return [*read_masters(master_file(settings))]
+
+
+def read_masters(path: Path) -> list[LocalMasterKey]:
+    """Read a file of master keys. Raises :class:`SettingsError`."""
+    text = read_private(path)
+    if text is None:
+        raise SettingsError(
+            f"no master key: {path} is not there: restore it, or run `headrace audit keys init`"
+        )
+    return parse(text, str(path))
+
+
+def master_file(settings: Settings) -> Path:
+    """Return where the master key is kept, unless it is in the environment or a KMS."""
+    return settings.audit.master_key_file or settings.state_dir / "audit" / "master.key"
+
+
+def signing_folder(settings: Settings) -> Path:
+    return settings.audit.signing_keys or settings.state_dir / "audit" / "signing"
+
+
+def signing_name(settings: Settings) -> str:
+    """Return the name that a new key signs under."""
+    return urlsplit(settings.external_url).hostname or signing.NAME
+
+
+def _make_master(path: Path, store: KeyStore) -> bool:
+    if path.exists():
+        return False
+    # A fresh key would open none of these, and hide that the right one is lost.
+    if next(store.paths(), None) is not None:
+        raise SettingsError(
+            f"the master key is lost: {path} is not there, and {store.where} has keys wrapped by "
+            "it: restore it from a backup"
+        )
+    try:
+        make_private(path.parent)
+        return create_private(path, generate() + "\n")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from None

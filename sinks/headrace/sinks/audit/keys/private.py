@@ -1,0 +1,79 @@
+"""Files that nobody else may read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from headrace.events.errors import SettingsError
+
+_OTHERS: Final = 0o037
+"""A group may read, as the secrets of Kubernetes have it; nobody else may do anything."""
+
+
+def read_private(path: Path) -> str | None:
+    """Return a secret; None where there is no file. Raises :class:`SettingsError`."""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            content = file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from None
+    if mode & _OTHERS:
+        raise SettingsError(f"{path} can be read by others ({mode:04o}): chmod 600 {path}")
+    try:
+        return content.decode("ascii")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} holds no key: it is not text") from None
+
+
+def create_private(path: Path, content: str) -> bool:
+    """Write a file (0600) that is whole or not there. False: there is one. Raises OSError."""
+    draft = _draft(path, content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    synchronise(path.parent)
+    return True
+
+
+def replace_private(path: Path, content: str) -> None:
+    """Write a file (0600) in place of another: readers see either. Raises OSError."""
+    _draft(path, content).replace(path)
+    synchronise(path.parent)
+
+
+def make_private(folder: Path) -> bool:
+    """Make a directory (0700) and those above it. False: it is there. Raises OSError."""
+    if folder.is_dir():
+        return False
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    synchronise(folder.parent)
+    return True
+
+
+def synchronise(folder: Path) -> None:
+    """Make a directory's names durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _draft(path: Path, content: str) -> Path:
+    draft = path.with_name(f".draft-{os.getpid()}-{secrets.token_hex(8)}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w", encoding="ascii") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
