@@ -39,6 +39,21 @@ class Frontier:
         self._peaks: list[bytes] = []
         """Roots of the perfect subtrees, largest first: one for each 1 bit of the size."""
 
+    @classmethod
+    def of(cls, size: int, peaks: Sequence[bytes]) -> Frontier:
+        """Go on from a tree's :attr:`peaks`. Raises ValueError for another number of them."""
+        if len(peaks) != size.bit_count():
+            raise ValueError(f"{len(peaks)} peaks are not those of {size} leaves")
+        frontier = cls()
+        frontier.size = size
+        frontier._peaks = list(peaks)
+        return frontier
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """Roots of the perfect subtrees, largest first."""
+        return tuple(self._peaks)
+
     def append(self, leaf: bytes) -> None:
         """Take the next leaf's hash."""
         size = self.size

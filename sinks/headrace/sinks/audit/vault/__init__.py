@@ -1,0 +1,1 @@
+"""Where sealed evidence is kept: places, seals, the vault that reads them, and legal holds."""
