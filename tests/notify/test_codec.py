@@ -13,8 +13,8 @@ from headrace.events.settings import KafkaSettings
 from headrace.sinks.notify.delivery_log import DeliveryRecord
 from headrace.sinks.notify.notification import Notification
 from headrace.streams.alerts.silences import silence
+from headrace.streams.follower import Follower
 from headrace.streams.notify.codec import decode_delivery, decode_silence
-from headrace.streams.notify.follower import Follower
 from headrace.streams.notify.silences_feed import SilencesFeed
 from tests.notify.things import NOW, transition
 

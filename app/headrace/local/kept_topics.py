@@ -1,6 +1,6 @@
 """What compacted topics say, kept on disk: the embedded Kafka forgets, and a real one does not.
 
-Alerts, silences and deliveries live in such topics. They are followed into a file, and written to
+Alerts, silences, deliveries and orders to forget people live in such topics. They are followed into a file, and written to
 the Kafka that comes next before any worker reads it. What was written in the last instant before a
 Kafka died may be missing, as if its writer had died with it; where everything stops in order,
 nothing is.

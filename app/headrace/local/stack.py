@@ -34,7 +34,13 @@ from headrace.streams import topic_admin
 WORKERS: Final = ("archive", "metrics", "alerts", "notify")
 """The stream processors of the stack."""
 
-KEPT: Final = (topics.ALERTS, topics.ALERTS_STATE, topics.SILENCES, topics.DELIVERIES)
+KEPT: Final = (
+    topics.ALERTS,
+    topics.ALERTS_STATE,
+    topics.SILENCES,
+    topics.DELIVERIES,
+    topics.ERASURES,
+)
 """Topics that outlive the embedded Kafka: few records, and nothing sends them again."""
 
 

@@ -8,7 +8,7 @@
       credentials.json 0600, ClickHouse's users and passwords
       ports.json       the ports of the last run, taken again where they are free
       kafka.json       the addresses that Kafka has had, the last first
-      kept-topics.db   what alerts and silences say, for the next Kafka
+      kept-topics.db   what alerts, silences and orders to forget say, for the next Kafka
       clickhouse/      the archive
       audit/           master key, data keys, signing keys and vault of the audit trail
       logs/NAME.log    what each part printed, bounded

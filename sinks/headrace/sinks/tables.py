@@ -20,3 +20,5 @@ class Table:
 EVENTS: Final = Table("events_raw", numbered=True)
 PANES: Final = Table("metric_panes_raw", compacted=True)
 TRANSITIONS: Final = Table("alert_transitions_raw")
+ERASED: Final = Table("erased_ledger")
+DROPPED: Final = Table("dropped_ledger")

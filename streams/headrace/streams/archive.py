@@ -4,6 +4,7 @@
     agent.metrics    -> metric_panes_raw
     agent.alerts.log -> alert_transitions_raw
 
+Events of people who are to be forgotten (``agent.erasures``) go no further than ``erased_ledger``.
 Each by an :class:`~headrace.streams.archiver.Archiver` of its own, all in one app and one consumer
 group. Nothing is acknowledged before it has landed or stands in the dead-letter queue. ClickHouse
 away: the gathered batches are offered again and again, the transport stops fetching when its
@@ -26,6 +27,7 @@ from headrace.sinks.tables import Table
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.archiver import ArchiveOptions, Archiver
 from headrace.streams.dead_letters import DeadLetterWriter
+from headrace.streams.erasure.eraser import Eraser
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
 
@@ -39,10 +41,12 @@ class Route:
     topic: str
     """Without the configured prefix."""
     table: Table
+    personal: bool = False
+    """Its records are people's, who may have asked to be forgotten."""
 
 
 ROUTES: Final = (
-    Route(topics.EVENTS, tables.EVENTS),
+    Route(topics.EVENTS, tables.EVENTS, personal=True),
     Route(topics.METRICS, tables.PANES),
     Route(topics.ALERTS_LOG, tables.TRANSITIONS),
 )
@@ -67,7 +71,8 @@ class Archive:
         self._settings = settings
         self._metrics = metrics
         self._options = options or ArchiveOptions()
-        self._archivers = [self._archiver(route.topic, sink_of(route.table)) for route in ROUTES]
+        self._eraser = Eraser(settings, sink_of(tables.ERASED), sink_of(tables.DROPPED))
+        self._archivers = [self._archiver(route, sink_of(route.table)) for route in ROUTES]
 
     @property
     def waiting_for_sink(self) -> bool:
@@ -79,14 +84,23 @@ class Archive:
     async def close(self) -> None:
         for archiver in self._archivers:
             await archiver.sink.close()
+        await self._eraser.close()
 
-    def _archiver(self, topic: str, sink: Sink) -> Archiver:
-        name = self._settings.topic(topic)
+    def _archiver(self, route: Route, sink: Sink) -> Archiver:
+        name = self._settings.topic(route.topic)
         archiver = Archiver(
-            name, sink, self._letters(), self._metrics, self._options, told=self._tell_sink_up
+            name,
+            sink,
+            self._letters(),
+            self._metrics,
+            self._options,
+            told=self._tell_sink_up,
+            eraser=self._eraser if route.personal else None,
         )
         source = self.app.topic(name, schema=BatchSchema())
-        self.app.agent(source, name=f"headrace.{NAME}.{topic}", concurrency=1)(archiver.collect)
+        self.app.agent(source, name=f"headrace.{NAME}.{route.topic}", concurrency=1)(
+            archiver.collect
+        )
         for _ in range(PARALLEL):
             self._keep_working(archiver)
         return archiver

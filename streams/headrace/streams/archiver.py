@@ -1,6 +1,7 @@
 """What the archive does with one topic: its records become rows of one table.
 
-fetches of all partitions -> gathered -> one insert -> refused ones to the dead letters
+fetches of all partitions -> gathered -> what is to be forgotten goes no further, and is counted
+                                      -> one insert -> refused ones to the dead letters
                                                     -> acknowledged
 """
 
@@ -16,9 +17,10 @@ from typing import Any, cast
 from faust.types import StreamT
 
 from headrace.events.errors import Poison, Retryable
-from headrace.sinks.base import Refused, Sink
+from headrace.sinks.base import Refused, Sink, Values
 from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
+from headrace.streams.erasure.eraser import Division, Eraser
 from headrace.streams.gather import Gathered, Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
 from headrace.streams.worker_metrics import Metrics
@@ -49,9 +51,13 @@ class Archiver:
         options: ArchiveOptions,
         *,
         told: Callable[[], None],
+        eraser: Eraser | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
-        """Make one. ``told``: is called whenever :attr:`waiting` was set."""
+        """Make one. ``told``: is called whenever :attr:`waiting` was set.
+
+        ``eraser``: where the topic's records are people's.
+        """
         self.sink = sink
         self.waiting = False
         """For ClickHouse, with a batch in hand that it did not take."""
@@ -59,6 +65,7 @@ class Archiver:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._told = told
+        self._eraser = eraser
         self._clock = clock
         self._guard = LimitGuard(options.limits)
         self._backoff = Backoff()
@@ -78,6 +85,8 @@ class Archiver:
 
     async def work(self) -> None:
         """Deliver until cancelled; several tasks may. What it raises leaves its batch unread."""
+        if self._eraser is not None:
+            await self._eraser.ready()
         while True:
             await self._deliver_next()
 
@@ -98,12 +107,16 @@ class Archiver:
                 letter = letters[index] = DeadLetter.of(batch, record, poison)
                 self._guard.refused(letter.poison)
 
-        landed = await self._write(gathered, refused)
+        division = None if self._eraser is None else self._eraser.divide(gathered)
+        landed = await self._write_kept(gathered, division, refused)
         if landed:
             age = self._clock() - gathered.oldest
             # Other machines' clocks may be ahead, and a histogram's sum must not fall.
             self._metrics.freshness.labels(self._topic).observe(max(age, 0.0))
         await before.wait()
+        # Not sooner: whoever finds a number in the ledger may take it that all before has landed.
+        if division is not None:
+            await self._count_erased(gathered, division)
         await self._finish(gathered, list(letters.values()))
         finished.set()
         self._metrics.insert_seconds.labels(self._topic).observe(monotonic() - started)
@@ -120,10 +133,27 @@ class Archiver:
         for event in gathered.events:
             event.ack()
 
-    async def _write(self, gathered: Gathered, refused: Refused) -> int:
+    async def _write_kept(
+        self, gathered: Gathered, division: Division | None, refused: Refused
+    ) -> int:
+        if division is None:
+            return await self._write(self.sink, gathered.values, refused)
+        kept = division.kept
+        values = [gathered.values[index] for index in kept]
+        return await self._write(
+            self.sink, values, lambda index, poison: refused(kept[index], poison)
+        )
+
+    async def _count_erased(self, gathered: Gathered, division: Division) -> None:
+        assert self._eraser is not None  # noqa: S101 - it made the division
+        await self._write(self._eraser.dropped, division.lines.dropped, _never)
+        await self._write(self._eraser.erased, division.lines.erased, _never)
+        self._metrics.erased.labels(self._topic).inc(len(gathered.values) - len(division.kept))
+
+    async def _write(self, sink: Sink, values: Values, refused: Refused) -> int:
         while True:
             try:
-                landed = await self.sink.write(gathered.values, refused)
+                landed = await sink.write(values, refused)
             except Retryable as error:
                 code = "none" if error.code is None else error.code
                 self._metrics.retries.labels(self._topic, code).inc()
@@ -156,3 +186,8 @@ class Archiver:
             self._topic,
             letters[-1].poison.reason,
         )
+
+
+def _never(_: int, poison: Poison) -> None:
+    """Refuse to go on: the ledgers' lines are ours, and none of them may be lost."""
+    raise poison

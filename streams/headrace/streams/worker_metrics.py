@@ -19,6 +19,7 @@ class Metrics:
         self.batches = self._counter(defs.BATCHES)
         self.bytes = self._counter(defs.BYTES)
         self.dead_letters = self._counter(defs.DEAD_LETTERS)
+        self.erased = self._counter(defs.ERASED)
         self.retries = self._counter(defs.RETRIES)
         self.insert_seconds = self._histogram(defs.INSERT_SECONDS)
         self.freshness = self._histogram(defs.FRESHNESS)

@@ -47,6 +47,13 @@ DEAD_LETTERS: Final = MetricDef(
     "Records that ClickHouse will never accept, set aside in agent.events.dlq",
     "`headrace dlq list`, mend the producer, then `headrace dlq redrive`",
 )
+ERASED: Final = MetricDef(
+    "headrace_archive_erased_total",
+    "counter",
+    ("topic",),
+    "Records that a standing order of `headrace forget` covers: not archived, but counted",
+    "Growing long after a request: the person is still being recorded under that name",
+)
 RETRIES: Final = MetricDef(
     "headrace_archive_retries_total",
     "counter",
@@ -256,6 +263,7 @@ METRICS: Final = (
     BATCHES,
     BYTES,
     DEAD_LETTERS,
+    ERASED,
     RETRIES,
     INSERT_SECONDS,
     FRESHNESS,

@@ -1,8 +1,9 @@
 """Account for the events of each epoch: pure functions over what was found where.
 
-accepted = archived + dead-lettered + dropped by reason + in flight + missing, always, for each
-epoch and so for the whole. ``missing`` is what nobody can explain. Identity decides: a dead letter
-that was sent again and archived counts as archived and as nothing else.
+accepted = archived + erased + dead-lettered + dropped by reason + in flight + missing, always, for
+each epoch and so for the whole. ``missing`` is what nobody can explain. Identity decides: a dead
+letter that was sent again and archived counts as archived and as nothing else, and what was erased
+counts as erased wherever it was before.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Found:
     end_dropped: Mapping[str, int] = field(default_factory=dict)
     """What the end marker says was dropped over the epoch's life, by reason."""
     told: tuple[Told, ...] = ()
+    erased: Ranges = ()
+    """Numbers that were erased because a person asked to be forgotten."""
     dead: Ranges = ()
     """Numbers among the dead letters."""
     in_flight: Ranges = ()
@@ -86,12 +89,13 @@ class Misfit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where the events of one epoch are. The five parts sum to ``accepted``."""
+    """Where the events of one epoch are. The six parts sum to ``accepted``."""
 
     id: EpochId
     state: State
     accepted: int
     archived: int
+    erased: int
     dead_lettered: int
     dropped: Mapping[str, int]
     in_flight: int
@@ -111,9 +115,13 @@ def account(found: Found, *, now: float) -> Account:
     """Account for one epoch."""
     told_ranges = ranges.normalize((told.first, told.last) for told in found.told)
     seen = [found.highest, found.end or 0]
-    seen += [pair[1] for places in (found.dead, found.in_flight, told_ranges) for pair in places]
+    seen += [pair[1] for places in _elsewhere(found, told_ranges) for pair in places]
     accepted = max(seen)
     gaps = ranges.normalize((*found.holes, (found.highest + 1, accepted)))
+    erased = ranges.normalize(found.erased)
+    # The archive's ledger may still count what was in a session that others share.
+    counted_twice = ranges.size(ranges.subtract(erased, gaps))
+    gaps = ranges.subtract(gaps, erased)
     # A dead letter can stand in Kafka before the offset that it came from is committed.
     dead = ranges.intersect(gaps, ranges.normalize(found.dead))
     gaps = ranges.subtract(gaps, dead)
@@ -124,7 +132,8 @@ def account(found: Found, *, now: float) -> Account:
         id=found.id,
         state=_state(found, now),
         accepted=accepted,
-        archived=found.archived,
+        archived=found.archived - counted_twice,
+        erased=ranges.size(erased),
         dead_lettered=ranges.size(dead),
         dropped=dict(dropped),
         in_flight=ranges.size(in_flight),
@@ -133,6 +142,10 @@ def account(found: Found, *, now: float) -> Account:
         misfits=misfits,
         after_end=0 if found.end is None else accepted - found.end,
     )
+
+
+def _elsewhere(found: Found, told: Ranges) -> tuple[Ranges, ...]:
+    return found.erased, found.dead, found.in_flight, told
 
 
 def _explain(
@@ -194,6 +207,7 @@ class Totals:
 
     accepted: int = 0
     archived: int = 0
+    erased: int = 0
     dead_lettered: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     in_flight: int = 0
@@ -207,7 +221,7 @@ def total(accounts: Iterable[Account]) -> Totals:
     dropped: Counter[str] = Counter()
     states: Counter[State] = Counter()
     for one in accounts:
-        for name in ("accepted", "archived", "dead_lettered", "in_flight", "missing"):
+        for name in ("accepted", "archived", "erased", "dead_lettered", "in_flight", "missing"):
             sums[name] += getattr(one, name)
         dropped.update(one.dropped)
         states[one.state] += 1

@@ -89,7 +89,7 @@ class Corruption:
 
 def read_epochs(archive: Archive, scope: Scope) -> Iterator[Found]:
     """Yield what the archive has of each epoch, with the drops that its stream tells of."""
-    told = _read_told(archive, scope)
+    told = read_told(archive, scope)
     query, parameters = scope.filled(_EPOCHS)
     for tenant, session, epoch, archived, highest, end, heard, holes in archive.stream(
         query, parameters
@@ -114,7 +114,7 @@ def with_end_totals(archive: Archive, found: Found) -> Found:
         said = orjson.loads(data).get("dropped")
         if isinstance(said, dict):
             dropped.update({k: v for k, v in said.items() if isinstance(v, int) and v > 0})
-    return replace(found, end_dropped=dropped)
+    return replace(found, end_dropped={**found.end_dropped, **dropped})
 
 
 def read_corruption(archive: Archive, scope: Scope) -> list[Corruption]:
@@ -125,7 +125,8 @@ def read_corruption(archive: Archive, scope: Scope) -> list[Corruption]:
     ]
 
 
-def _read_told(archive: Archive, scope: Scope) -> dict[EpochId, list[Told]]:
+def read_told(archive: Archive, scope: Scope) -> dict[EpochId, list[Told]]:
+    """Return what the streams in scope tell of their drops."""
     told: defaultdict[EpochId, list[Told]] = defaultdict(list)
     for tenant, session, epoch, first, last, count, reason in archive.stream(*scope.filled(_TOLD)):
         told[EpochId(tenant, session, epoch)].append(Told(max(first, 1), last, count, reason))

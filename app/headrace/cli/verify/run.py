@@ -23,6 +23,7 @@ from headrace.cli.verify.accounting import (
     account,
     total,
 )
+from headrace.cli.verify.erased import ErasedEpochs, read_erased
 from headrace.cli.verify.places import Sightings, look_in_spool, see_records
 from headrace.cli.verify.queries import (
     Corruption,
@@ -100,7 +101,8 @@ async def _look_at_letters(settings: Settings) -> Sightings:
 def judge(archive: Archive, elsewhere: Elsewhere, scope: Scope, *, now: float) -> Verdict:
     """Set the archive against what was seen elsewhere."""
     accounts: list[Account] = []
-    for found in _everywhere(read_epochs(archive, scope), elsewhere, scope):
+    erased = read_erased(archive, scope)
+    for found in _everywhere(read_epochs(archive, scope), elsewhere, erased, scope):
         one = account(found, now=now)
         if one.missing and found.end:
             one = account(with_end_totals(archive, found), now=now)
@@ -114,8 +116,17 @@ def judge(archive: Archive, elsewhere: Elsewhere, scope: Scope, *, now: float) -
     )
 
 
-def _everywhere(archived: Iterable[Found], elsewhere: Elsewhere, scope: Scope) -> Iterator[Found]:
+def _everywhere(
+    archived: Iterable[Found], elsewhere: Elsewhere, erased: ErasedEpochs, scope: Scope
+) -> Iterator[Found]:
     """Yield every epoch that was found anywhere, once, with all that was found of it."""
+    for found in _recorded(archived, elsewhere, scope):
+        yield erased.joined(found)
+    yield from erased.others()
+
+
+def _recorded(archived: Iterable[Found], elsewhere: Elsewhere, scope: Scope) -> Iterator[Found]:
+    """Yield the epochs that are still there under the names of their sessions."""
     others = {epoch for epoch in elsewhere.epochs() if scope.covers(epoch)}
     for found in archived:
         if found.id in others:

@@ -17,6 +17,8 @@ def show(verdict: Verdict) -> None:
     """Print the totals, then the gaps."""
     sums = verdict.totals
     rows = [("accepted", sums.accepted), ("archived", sums.archived)]
+    if sums.erased:
+        rows.append(("erased", sums.erased))
     rows.append(("dead-lettered", sums.dead_lettered))
     rows += [(f"dropped: {reason}", count) for reason, count in sorted(sums.dropped.items())]
     rows += [("in flight", sums.in_flight), ("missing", sums.missing)]
@@ -86,6 +88,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "adds_up": verdict.adds_up,
         "accepted": sums.accepted,
         "archived": sums.archived,
+        "erased": sums.erased,
         "dead_lettered": sums.dead_lettered,
         "dropped": dict(sums.dropped),
         "in_flight": sums.in_flight,
@@ -107,6 +110,7 @@ def _account_json(one: Account) -> dict[str, Any]:
         "state": one.state.value,
         "accepted": one.accepted,
         "archived": one.archived,
+        "erased": one.erased,
         "dead_lettered": one.dead_lettered,
         "dropped": dict(one.dropped),
         "in_flight": one.in_flight,

@@ -139,7 +139,7 @@ def roles() -> dict[str, list[str]]:
             *_READING,
             f"GRANT {_ON_DATABASE} ON headrace.*",
             "GRANT KILL QUERY ON *.*",
-            "GRANT SYSTEM VIEWS, SYSTEM MERGES ON headrace.*",
+            "GRANT SYSTEM VIEWS, SYSTEM MERGES, SYSTEM CLEANUP ON headrace.*",
             *(f"GRANT TABLE ENGINE ON {engine}" for engine in TABLE_ENGINES),
         ],
     }

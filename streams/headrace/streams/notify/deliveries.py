@@ -32,7 +32,7 @@ class _Held:
 class KafkaDeliveryLog:
     """See :class:`headrace.sinks.notify.delivery_log.DeliveryLog`.
 
-    A :class:`~headrace.streams.notify.follower.Follower` feeds it; of two records of a delivery the
+    A :class:`~headrace.streams.follower.Follower` feeds it; of two records of a delivery the
     one at the greater offset counts. Of delivered ones it keeps no transitions in memory.
     """
 

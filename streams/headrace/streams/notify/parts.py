@@ -18,9 +18,9 @@ from headrace.sinks.notify.notifier import Notifier
 from headrace.sinks.notify.receiver import Receiver
 from headrace.streams.alerts.model import RuleSet
 from headrace.streams.compacted import latest
+from headrace.streams.follower import Follower
 from headrace.streams.notify.codec import decode_transition
 from headrace.streams.notify.deliveries import KafkaDeliveryLog
-from headrace.streams.notify.follower import Follower
 from headrace.streams.notify.lead import Lead
 from headrace.streams.notify.saved import SavedState
 from headrace.streams.notify.silences_feed import SilencesFeed

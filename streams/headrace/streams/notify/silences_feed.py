@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class SilencesFeed:
-    """Fed by a :class:`~headrace.streams.notify.follower.Follower`. For one loop."""
+    """Fed by a :class:`~headrace.streams.follower.Follower`. For one loop."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic

@@ -1,0 +1,1 @@
+"""Standing orders to forget people, and the archive's honouring of them."""
