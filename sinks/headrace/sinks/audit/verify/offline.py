@@ -1,22 +1,21 @@
-#!/usr/bin/env python3
 """Check an audit trail of headrace: a vault, a bundle that was exported from one, or a proof.
 
     python verify.py PATH [--key FILE]... [--since CHECKPOINT]... [--json]
-    python verify.py --proof FILE [--key FILE]... [--since CHECKPOINT]... [--json]
+    python verify.py --proof FILE --key FILE [--since CHECKPOINT]... [--json]
 
 PATH is a vault's directory, or a bundle (a directory or a .zip). Python 3.10 or later and this one
 file are enough: no headrace, no network, no other library. Nothing is written.
 
---key names a file of public keys, ``<name>+<key id>+<base64>`` a line. Without it the keys that lie
-in PATH are taken on trust, which the answer says: then whoever made all of PATH could have made up
-all of it. --since names a checkpoint that was kept elsewhere, or a witness's directory of them: only
-against one of these can it be told that a log's end was cut off, or that a log was made anew.
+--key names a file of public keys, ``<name>+<key id>+<base64>`` a line. Without it those that lie in
+PATH are taken on trust, which the answer says: whoever made all of PATH could have made it all up.
+--since names a checkpoint that was kept elsewhere, or a witness's directory of them: only against
+one of these can it be told that a log's end was cut off, or that a log was made anew.
 
-Exit codes: 0 whole; 1 tampered with, and each finding has a name and the first bad position; 2 could
-not be done.
+Exit codes: 0 whole; 1 tampered with, and each finding has a name and the first bad position; 2
+could not be done.
 
-The formats are described in docs/audit.md. Leaves are checked against hashes, hashes against the root of
-an RFC 6962 Merkle tree, roots against Ed25519 signatures (RFC 8032) of signed notes (C2SP).
+Records are checked against hashes, hashes against the root of an RFC 6962 Merkle tree, and roots
+against Ed25519 signatures (RFC 8032) of signed notes (C2SP). See headrace's docs/audit.md.
 """
 
 from __future__ import annotations
@@ -85,6 +84,8 @@ MOST_FINDINGS: Final = 1000
 LARGEST_LINE: Final = 64 << 20
 LARGEST_SMALL: Final = 64 << 20
 """Bytes of a file that is read whole: a seal, a note, a key, the hashes of a segment."""
+LARGEST_SEGMENT: Final = 65_536
+"""Records."""
 CHUNK: Final = 1 << 20
 NO_HASH: Final = "0" * 64
 ORIGIN: Final = "headrace/"
@@ -671,7 +672,7 @@ class LeafFile:
         self.findings = 0
 
     def take(self, name: str, lines: Iterable[bytes], taken: bytearray) -> None:
-        """Read the file. ``taken`` has a byte for each place, which is set where its record is there."""
+        """Read the file. ``taken`` has a byte for each place, set where its record is there."""
         head, place, order = self._head, self._expected.place, self.order
         hashes, prevs, encoded = self._expected.hashes, self._expected.prevs, self._encoded
         count, last = len(taken), -1
@@ -821,13 +822,10 @@ class Seal:
     digest: str
     """SHA-256 of what the checkpoint binds: everything before it."""
 
-    @property
-    def last_date(self) -> float | None:
-        """When the last of it falls due; None: never."""
-        dates = [one.retain_until for one in self.classes]
-        return None if None in dates else max((date for date in dates if date), default=None)
 
-
+_DATA: Final = re.compile(
+    r"data/(\d{1,20})-\d{1,20}\..*?([0-9a-f]{16})\.(?:jsonl|hashes)", re.DOTALL
+).fullmatch
 _CHECKPOINT: Final = b',"checkpoint":'
 
 
@@ -843,8 +841,8 @@ def parse_seal(content: bytes) -> Seal:
             log=_is(str, data["log"]),
             first=_is(int, data["first"]),
             end=_is(int, data["end"]),
-            classes=[_sealed_class(one) for one in _is(list, data["classes"])],
-            hashes_name=_is(str, data["hashes"]["name"]),
+            classes=[_sealed_class(data["log"], one) for one in _is(list, data["classes"])],
+            hashes_name=_data_name(data["log"], data["hashes"]["name"]),
             hashes_sha256=_is(str, data["hashes"]["sha256"]),
             previous=_hash(data["previous"]),
             head=_hash(data["head"]),
@@ -855,20 +853,32 @@ def parse_seal(content: bytes) -> Seal:
         )
     except (KeyError, TypeError, UnicodeError, RecursionError) as error:
         raise ValueError(f"it lacks or has wrong {error}") from None
-    if data.get("v") != 1 or not 0 <= seal.first < seal.end:
+    if data.get("v") != 1 or not 0 < seal.end - seal.first <= LARGEST_SEGMENT or seal.first < 0:
         raise ValueError("it is of no version or extent that is known")
     return seal
 
 
-def _sealed_class(data: Any) -> SealedClass:
+def _sealed_class(log: str, data: Any) -> SealedClass:
     until = data["retain_until"]
     return SealedClass(
         _is(str, data["class"]),
-        _is(str, data["name"]),
+        _data_name(log, data["name"]),
         _is(str, data["sha256"]),
         _is(int, data["count"]),
         None if until is None else float(until),
     )
+
+
+def _data_name(log: str, value: Any) -> str:
+    """Return a file's name below logs/<log>/. Raises TypeError."""
+    folder = f"logs/{log}/"
+    if (
+        not isinstance(value, str)
+        or not value.startswith(folder)
+        or not _DATA(value[len(folder) :])
+    ):
+        raise TypeError(repr(value)[:80])
+    return value[len(folder) :]
 
 
 def _is(kind: type, value: Any) -> Any:
@@ -897,9 +907,6 @@ class Pinned:
 Tell = Callable[[str, int], None]
 """Is told of a log and how many of its records were looked at."""
 
-_DATA: Final = re.compile(
-    r"data/(\d{1,20})-\d{1,20}\..*?([0-9a-f]{16})\.(?:jsonl|hashes)", re.DOTALL
-).fullmatch
 _SEAL: Final = re.compile(r"(\d{20})\.seal").fullmatch
 
 
@@ -1022,11 +1029,9 @@ class LogCheck:
         """Return the hashes of a segment as they were sealed, None where they are not there."""
         name = seal.hashes_name
         try:
-            content = self._open(name)
+            content = read(self._check.files, f"logs/{self._log}/{name}")
         except FileNotFoundError:
-            due = seal.last_date
-            if due is None or due > self._check.now:
-                self._bad("missing-hashes", "it is not there", seal.first, name)
+            self._bad("missing-hashes", "it is not there", seal.first, name)
             return None
         if sha256(content).hexdigest() == seal.hashes_sha256:
             if len(content) == 32 * (seal.end - seal.first) and content[-32:].hex() == seal.head:
@@ -1035,11 +1040,6 @@ class LogCheck:
             return None
         self._changed_hashes(seal, content)
         return None
-
-    def _open(self, name: str) -> bytes:
-        if not _DATA(name):
-            raise FileNotFoundError(name)
-        return read(self._check.files, f"logs/{self._log}/{name}")
 
     def _changed_hashes(self, seal: Seal, content: bytes) -> None:
         """Say where hashes differ from the records, as far as these are as they were sealed."""
@@ -1150,8 +1150,6 @@ def digests_of(files: Files, seal: Seal) -> dict[int, bytes]:
     for one in seal.classes:
         part: dict[int, bytes] = {}
         try:
-            if not _DATA(one.name):
-                continue
             with files.open(f"logs/{seal.log}/{one.name}") as file:
                 lines = Lines(file)
                 for line in lines:
@@ -1223,8 +1221,6 @@ class SegmentCheck:
                 self._out.leaves += count
 
     def _open(self, one: SealedClass) -> BinaryIO:
-        if not _DATA(one.name):
-            raise FileNotFoundError(one.name)
         return self._check.files.open(f"logs/{self._seal.log}/{one.name}")
 
     def _absent(self, one: SealedClass) -> None:
@@ -1278,6 +1274,8 @@ def verify_vault(check: Check) -> None:
     logs: dict[str, list[str]] = {}
     for name in check.files.names():
         parts = name.split("/", 2)
+        if PurePosixPath(name).name.startswith("."):
+            continue  # a file that was being written, or the mark of a hold
         if len(parts) == 3 and parts[0] == "logs":
             logs.setdefault(parts[1], []).append(parts[2])
         elif parts[0] not in {"keys", "holds"}:
@@ -1330,6 +1328,8 @@ class BundleCheck:
         self._hashes: dict[str, dict[int, bytes]] = {}
         """Of each log: the hashes of the records that are asked for."""
         self._checkpoints: dict[str, Checkpoint] = {}
+        self._events = 0
+        """Of plain.jsonl."""
 
     def run(self) -> None:
         names = self._check.files.names()
@@ -1429,7 +1429,7 @@ class BundleCheck:
     def _expected(
         self, log: str, wanted: list[int], checkpoint: Checkpoint | None, out: LogReport
     ) -> Expected:
-        """Read the log's hashes: compare their root, and take those of the records that are wanted."""
+        """Read the log's hashes: compare their root, take those of the records that are wanted."""
         found: list[int] = []
         hashes: list[bytes] = []
         prevs: list[bytes] = []
@@ -1546,6 +1546,7 @@ class BundleCheck:
         for number, line in self._lines_of(name):
             stated = _stated(line)
             log, index = stated.get("log"), stated.get("index")
+            self._events += stated.get("event") is not None
             if isinstance(log, str) and isinstance(index, int) and (log, index) in left:
                 left.remove((log, index))
                 continue
@@ -1562,7 +1563,7 @@ class BundleCheck:
             self._report.bad("missing-plain", "it is not there", log=log, index=index, file=name)
 
     def _compare(self, manifest: Manifest, names: list[str]) -> None:
-        """Compare every file with the manifest; one that was told of more exactly is not told again."""
+        """Compare every file with the manifest; what was told more exactly is not told again."""
         told = {one.file for one in self._report.findings}
         for name, wanted in sorted(manifest.hashes.items()):
             digest = sha256()
@@ -1589,6 +1590,10 @@ class BundleCheck:
         if stated != there:
             what = f"the manifest states {stated!a}, there are proofs of {there!a}"
             self._report.bad("wrong-count", what[:400], file=MANIFEST)
+        plain = counts.get("plain") if isinstance(counts, dict) else None
+        if plain != self._events:
+            what = f"the manifest states {plain!a} events, there are {self._events} in plain.jsonl"
+            self._report.bad("wrong-count", what, file=MANIFEST)
 
 
 def _hash_chunks(file: BinaryIO) -> Iterator[bytes]:
@@ -1704,7 +1709,7 @@ def lying_keys(files: Files, report: Report) -> list[Key]:
         try:
             (key,) = parse_keys(read(files, name))
             if not name.endswith(f"+{key.key_id.hex()}.pub"):
-                raise ValueError("its name is of another key")  # noqa: TRY301 - one answer
+                raise ValueError("its name is of another key")
         except ValueError as error:
             report.bad("changed-key", _line(error), file=name)
             continue
@@ -1792,19 +1797,21 @@ def verify(
 
 def lines_of(report: Report) -> Iterator[str]:
     """Say it for people, in printable ASCII: names of files may be anybody's."""
-    for one in report.findings:
-        yield f"TAMPERED  {one.name}: {_where(one)}{one.what}".encode(
-            "ascii", "backslashreplace"
-        ).decode()
+    for bad in report.findings:
+        yield _printable(f"TAMPERED  {bad.name}: {_where(bad)}{bad.what}")
     if report.found > len(report.findings):
         yield f"TAMPERED  {report.found - len(report.findings)} more findings"
     for one in report.logs:
-        yield _log_line(one)
-    yield from (f"note: {notice}" for notice in report.notices)
+        yield _printable(_log_line(one))
+    yield from (_printable(f"note: {notice}") for notice in report.notices)
     if not report.keys_pinned:
         yield "note: the keys were taken on trust from what was checked: pin them by --key FILE"
     counts = f"{report.leaves:,} records of {len(report.logs)} logs"
     yield f"{'whole' if report.whole else f'TAMPERED: {report.found} findings'}: {counts}"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in text)
 
 
 def _where(one: Finding) -> str:
@@ -1850,9 +1857,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = _run(given)
     except (CannotBeDone, OSError) as error:
-        print(
-            f"verify: {_line(error)}".encode("ascii", "backslashreplace").decode(), file=sys.stderr
-        )
+        print(_printable(f"verify: {_line(error)}"), file=sys.stderr)
         return 2
     if given.json:
         print(json.dumps(report.as_json()))
