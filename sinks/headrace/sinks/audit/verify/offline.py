@@ -995,10 +995,9 @@ class LogCheck:
             what = "its previous hash is not that of the record before it"
             self._bad("wrong-head", what, seal.first, name)
         hashes = self._hashes(seal)
-        segment = SegmentCheck(self._check, self._out, seal, hashes)
-        segment.run()
+        SegmentCheck(self._check, self._out, seal, hashes).run()
         self._end, self._head = seal.end, seal.head
-        self._grow(seal, name, checkpoint, segment.hashes)
+        self._grow(seal, name, checkpoint, hashes)
         self._out.sealed_at = seal.sealed_at
         self._check.tell(self._log, self._end)
 
@@ -1026,29 +1025,22 @@ class LogCheck:
         return checkpoint
 
     def _hashes(self, seal: Seal) -> bytes | None:
-        """Return the hashes of a segment as they were sealed, None where they are not there."""
+        """Return the hashes of a segment as they were sealed, None where nobody can tell them."""
         name = seal.hashes_name
         try:
             content = read(self._check.files, f"logs/{self._log}/{name}")
         except FileNotFoundError:
             self._bad("missing-hashes", "it is not there", seal.first, name)
-            return None
-        if sha256(content).hexdigest() == seal.hashes_sha256:
-            if len(content) == 32 * (seal.end - seal.first) and content[-32:].hex() == seal.head:
+            content = b""
+        else:
+            if _is_of(seal, content):
                 return content
-            self._bad("wrong-head", "its hashes do not end with the seal's head", seal.end, name)
-            return None
-        self._changed_hashes(seal, content)
-        return None
-
-    def _changed_hashes(self, seal: Seal, content: bytes) -> None:
-        """Say where hashes differ from the records, as far as these are as they were sealed."""
-        index = seal.first
-        for at, digest in sorted(digests_of(self._check.files, seal).items()):
-            if content[32 * at : 32 * at + 32] != digest:
-                index = seal.first + at
-                break
-        self._bad("changed-hashes", "it is not what was sealed", index, seal.hashes_name)
+        sealed = rebuilt(self._check.files, seal, content)
+        if content:
+            self._bad(
+                "changed-hashes", "it is not what was sealed", _first(seal, content, sealed), name
+            )
+        return sealed
 
     def _grow(
         self, seal: Seal, name: str, checkpoint: Checkpoint | None, hashes: bytes | None
@@ -1144,23 +1136,50 @@ def _peaks_of(tree: Tree, checkpoint: Checkpoint | None) -> bool:
     )
 
 
-def digests_of(files: Files, seal: Seal) -> dict[int, bytes]:
-    """Return the hashes of a segment's records from the files that are as they were sealed."""
-    found: dict[int, bytes] = {}
+def _is_of(seal: Seal, hashes: bytes | bytearray) -> bool:
+    right = len(hashes) == 32 * (seal.end - seal.first) and hashes[-32:].hex() == seal.head
+    return right and sha256(hashes).hexdigest() == seal.hashes_sha256
+
+
+def _first(seal: Seal, content: bytes, sealed: bytes | None) -> int:
+    """Return the first index of which the hash is wrong, as far as it can be told."""
+    for at in range(0, len(sealed or b""), 32):
+        if sealed is not None and content[at : at + 32] != sealed[at : at + 32]:
+            return seal.first + at // 32
+    return seal.first
+
+
+def rebuilt(files: Files, seal: Seal, content: bytes) -> bytes | None:
+    """Make a segment's hashes from its records: each states the one before it in its ``prev``.
+
+    Returns None where these do not have the SHA-256 that was sealed.
+    """
+    size = 32 * (seal.end - seal.first)
+    made = bytearray(content[:size].ljust(size, b"\0"))
+    made[-32:] = bytes.fromhex(seal.head)
+    digests: dict[int, bytes] = {}
     for one in seal.classes:
         part: dict[int, bytes] = {}
         try:
             with files.open(f"logs/{seal.log}/{one.name}") as file:
                 lines = Lines(file)
                 for line in lines:
-                    index = _stated(line).get("index")
-                    if isinstance(index, int) and seal.first <= index < seal.end:
-                        part[index - seal.first] = leaf_hash(line)
+                    stated = _stated(line)
+                    index, prev = stated.get("index"), stated.get("prev")
+                    if not isinstance(index, int) or not seal.first <= index < seal.end:
+                        continue
+                    part[index - seal.first] = leaf_hash(line)
+                    before = _path([prev])
+                    if before is not None and index > seal.first:
+                        made[32 * (index - 1 - seal.first) : 32 * (index - seal.first)] = before[0]
         except FileNotFoundError:
             continue
         if lines.hexdigest() == one.sha256:
-            found |= part
-    return found
+            digests |= part
+    if not _is_of(seal, made):
+        for at, digest in digests.items():
+            made[32 * at : 32 * at + 32] = digest
+    return bytes(made) if _is_of(seal, made) else None
 
 
 class SegmentCheck:
@@ -1171,8 +1190,8 @@ class SegmentCheck:
         self._report = check.report
         self._out = out
         self._seal = seal
-        self.hashes = hashes
-        """Of every record; made from the records where the file of them is not good."""
+        self._hashes = hashes
+        """Of every record; None where nobody can tell them."""
         self._taken = bytearray(seal.end - seal.first)
         self._parts: list[tuple[SealedClass, LeafFile]] = []
         self._gone = 0
@@ -1180,16 +1199,13 @@ class SegmentCheck:
 
     def run(self) -> None:
         count = len(self._taken)
-        if self.hashes is None:
-            made = digests_of(self._check.files, self._seal)
-            if len(made) < count:
-                self._without_hashes()
-                return
-            self.hashes = b"".join(made[at] for at in range(count))
+        if self._hashes is None:
+            self._without_hashes()
+            return
         if sum(one.count for one in self._seal.classes) != count:
             self._bad("wrong-count", "its classes do not add up", f"{self._seal.first:020d}.seal")
         expected = Expected.stretch(
-            self._seal.log, self._seal.first, self.hashes, self._seal.previous
+            self._seal.log, self._seal.first, self._hashes, self._seal.previous
         )
         for one in self._seal.classes:
             self._part(one, expected)
@@ -1221,7 +1237,7 @@ class SegmentCheck:
                 self._out.leaves += count
 
     def _open(self, one: SealedClass) -> BinaryIO:
-        return self._check.files.open(f"logs/{self._seal.log}/{one.name}")
+        return self._check.files.open(self._path(one))
 
     def _absent(self, one: SealedClass) -> None:
         self._gone += one.count
@@ -1233,11 +1249,10 @@ class SegmentCheck:
 
     def _part(self, one: SealedClass, expected: Expected) -> None:
         part = LeafFile(self._report, expected, one.audit_class)
-        path = f"logs/{self._seal.log}/{one.name}"
         try:
             with self._open(one) as file:
                 lines = Lines(file)
-                part.take(path, lines, self._taken)
+                part.take(self._path(one), lines, self._taken)
         except FileNotFoundError:
             self._absent(one)
             return
@@ -1251,10 +1266,15 @@ class SegmentCheck:
         short = [(one, part) for one, part in self._parts if len(part.order) < one.count]
         missing = [at for at, there in enumerate(self._taken) if not there]
         for one, part in self._parts:
-            part.explain(f"logs/{self._seal.log}/{one.name}", missing)
+            part.explain(self._path(one), missing)
         if len(missing) <= self._gone:
             return
         one, part = short[0] if short else self._parts[0]
+        if self._gone:  # nobody can tell its records from those of a file that is not there
+            count = len(missing) - self._gone
+            what = f"{count} records are not there; which ones, only the absent file would tell"
+            self._report.bad("missing-leaf", what, log=self._seal.log, file=self._path(one))
+            return
         for first, last in runs(missing):
             several = "" if first == last else f", up to {self._seal.first + last}"
             self._report.bad(
@@ -1262,11 +1282,12 @@ class SegmentCheck:
                 f"it is not there{several}",
                 log=self._seal.log,
                 index=self._seal.first + first,
-                file=f"logs/{self._seal.log}/{one.name}",
+                file=self._path(one),
                 line=bisect_left(sorted(part.order), first) + 1,
             )
-            if self._gone:
-                return  # which of the others are those of an absent file, nobody can tell
+
+    def _path(self, one: SealedClass) -> str:
+        return f"logs/{self._seal.log}/{one.name}"
 
 
 def verify_vault(check: Check) -> None:
