@@ -249,6 +249,10 @@ BUNDLE: Final[list[Tampering]] = [
         "changed-manifest", None, "manifest.note", log=None,
     ),
     Tampering(
+        "the manifest removed", unlink("manifest.note"),
+        "missing-file", None, "manifest.note", log=None,
+    ),
+    Tampering(
         "the manifest signed by a stranger", signed_anew,
         "unknown-signer", None, "manifest.note", log=None,
     ),

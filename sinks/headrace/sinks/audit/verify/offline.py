@@ -93,6 +93,7 @@ BUNDLE: Final = "headrace/bundle"
 SEAL_LINE: Final = "seal "
 """An extension of a checkpoint's text: SHA-256 of what stands before the checkpoint in its seal."""
 MANIFEST: Final = "manifest.note"
+PROOFS: Final = "proofs.jsonl"
 
 sha256 = hashlib.sha256
 
@@ -1031,15 +1032,12 @@ class LogCheck:
             content = read(self._check.files, f"logs/{self._log}/{name}")
         except FileNotFoundError:
             self._bad("missing-hashes", "it is not there", seal.first, name)
-            content = b""
-        else:
-            if _is_of(seal, content):
-                return content
+            return rebuilt(self._check.files, seal, b"")
+        if _is_of(seal, content):
+            return content
         sealed = rebuilt(self._check.files, seal, content)
-        if content:
-            self._bad(
-                "changed-hashes", "it is not what was sealed", _first(seal, content, sealed), name
-            )
+        index = _first(seal, content, sealed)
+        self._bad("changed-hashes", "it is not what was sealed", index, name)
         return sealed
 
     def _grow(
@@ -1375,6 +1373,9 @@ class BundleCheck:
         try:
             text, signatures = parse_note(read(self._files, MANIFEST))
             manifest = parse_manifest(text)
+        except FileNotFoundError:
+            self._report.bad("missing-file", "it is not there", file=MANIFEST)
+            return None
         except (ValueError, RecursionError) as error:
             self._report.bad("changed-manifest", _line(error), file=MANIFEST)
             return None
@@ -1393,11 +1394,11 @@ class BundleCheck:
             self._report.bad("missing-file", "it is not there", file=name)
 
     def _read_proofs(self) -> None:
-        for number, line in self._lines_of("proofs.jsonl"):
+        for number, line in self._lines_of(PROOFS):
             stated = _stated(line)
             log, index = stated.get("log"), stated.get("index")
             if not isinstance(log, str) or not isinstance(index, int):
-                self._report.bad("bad-proof", "it is none", file="proofs.jsonl", line=number)
+                self._report.bad("bad-proof", "it is none", file=PROOFS, line=number)
                 continue
             proofs = self._proofs.setdefault(log, {})
             if index in proofs:
@@ -1405,7 +1406,7 @@ class BundleCheck:
             proofs.setdefault(index, number)
 
     def _bad_proof(self, name: str, what: str, log: str, index: int, line: int) -> None:
-        self._report.bad(name, what, log=log, index=index, file="proofs.jsonl", line=line)
+        self._report.bad(name, what, log=log, index=index, file=PROOFS, line=line)
 
     def _log(self, log: str) -> LogReport:
         out = LogReport(log)
@@ -1542,7 +1543,7 @@ class BundleCheck:
 
     def _verify_proofs(self) -> None:
         try:
-            with self._files.open("proofs.jsonl") as file:
+            with self._files.open(PROOFS) as file:
                 for number, line in enumerate(Lines(file), 1):
                     self._verify_proof(number, _stated(line))
         except FileNotFoundError:
@@ -1806,7 +1807,7 @@ def verify(
         verify_proof(check, proof)
         return report
     names = files.names()
-    if MANIFEST in names:
+    if MANIFEST in names or PROOFS in names:
         report.kind = "bundle"
         BundleCheck(check).run()
     elif pinned or any(name.startswith("logs/") for name in names):
