@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.sinks.audit.tree.checkpoint import Checkpoint
 from headrace.sinks.audit.tree.merkle import Frontier, leaf_hash
 from headrace.sinks.audit.vault import segment
 from headrace.sinks.audit.vault.place import Place
@@ -39,24 +38,21 @@ def written(
         made = segment.make(log, frontier.size - size, members, SEALED_AT)
         segment.write(place, made)
         leaves += [one.leaf for one in members]
-        checkpoint = Checkpoint.of(log, frontier.size, frontier.root()).to_text()
-        segment.commit(
-            place,
-            Seal(
-                v=1,
-                log=log,
-                first=frontier.size - size,
-                end=frontier.size,
-                classes=made.classes,
-                hashes=made.hashes,
-                previous=previous,
-                head=head,
-                peaks=tuple(one.hex() for one in frontier.peaks),
-                source_offset=frontier.size,
-                audit=AuditPosition("cluster/topic", 3, frontier.size + 1, "w"),
-                policy=PolicyDays("0123456789abcdef", DAYS),
-                sealed_at=SEALED_AT,
-                checkpoint=signing.sign(checkpoint).encode().decode(),
-            ),
+        seal = Seal(
+            v=1,
+            log=log,
+            first=frontier.size - size,
+            end=frontier.size,
+            classes=made.classes,
+            hashes=made.hashes,
+            previous=previous,
+            head=head,
+            peaks=tuple(one.hex() for one in frontier.peaks),
+            source_offset=frontier.size,
+            audit=AuditPosition("cluster/topic", 3, frontier.size + 1, "w"),
+            policy=PolicyDays("0123456789abcdef", DAYS),
+            sealed_at=SEALED_AT,
+            checkpoint="",
         )
+        segment.commit(place, seal.signed(signing.sign(seal.checkpoint_text())))
     return leaves
