@@ -122,8 +122,17 @@ class Partition:
         """Whether a leaf waits to be sealed."""
         return self.log is not None and bool(self.log.waiting)
 
+    @property
+    def waiting_leaves(self) -> int:
+        return len(self.log.waiting) if self.log is not None else 0
+
+    @property
+    def last(self) -> Seal | None:
+        """The last seal of the log whose leaves wait."""
+        return self.log.last if self.log is not None else None
+
     def last_seals(self) -> list[Seal]:
-        """Return the last seal of each log that is not at its end."""
+        """Return the last seal of each log of this life of the topic."""
         return [one.last for one in self._logs.values() if one.last is not None]
 
     def take(self, record: Any, now: float) -> bool:
