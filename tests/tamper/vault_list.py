@@ -97,8 +97,7 @@ def signed_by_other(root: Path, lab: Lab, *, impostor: bool) -> None:
     signing = lab.impostor if impostor else lab.stranger
     path = seal(root, 10)
     whole = Vault(DirectoryPlace(root)).seal(str(path.relative_to(root)))
-    size_and_root = Checkpoint.from_text("\n".join(whole.checkpoint.split("\n")[:3]) + "\n")
-    edits.write(path, whole.signed(size_and_root.root, signing.sign).encode())
+    edits.write(path, whole.signed(signing.sign(whole.checkpoint_text())).encode())
 
 
 def claim_our_key(note: str) -> str:
@@ -173,16 +172,15 @@ def counted_wrong(root: Path, lab: Lab) -> None:
     first, *others = whole.classes
     classes = (msgspec.structs.replace(first, count=first.count + 1), *others)
     wrong = msgspec.structs.replace(whole, classes=classes)
-    tree = Checkpoint.from_text("\n".join(whole.checkpoint.split("\n")[:3]) + "\n")
-    edits.write(path, wrong.signed(tree.root, lab.signing.sign).encode())
+    edits.write(path, wrong.signed(lab.signing.sign(wrong.checkpoint_text())).encode())
 
 
 def overlapping(root: Path, lab: Lab) -> None:
     """A second seal of our key begins within the first."""
     whole = Vault(DirectoryPlace(root)).seal(str(seal(root, 10).relative_to(root)))
-    tree = Checkpoint.from_text("\n".join(whole.checkpoint.split("\n")[:3]) + "\n")
-    other = msgspec.structs.replace(whole, first=5).signed(tree.root, lab.signing.sign)
-    edits.write(seal(root, 5), other.encode())
+    other = msgspec.structs.replace(whole, first=5)
+    signed = other.signed(lab.signing.sign(other.checkpoint_text()))
+    edits.write(seal(root, 5), signed.encode())
 
 
 def all_pinned(lab: Lab) -> list[Path]:

@@ -10,18 +10,22 @@ without the master key.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from headrace.sinks.audit.keys.errors import KeyStoreError
+from headrace.sinks.audit.keys.private import (
+    DRAFT,
+    create_private,
+    locked,
+    make_private,
+    replace_private,
+)
 
-_DRAFT: Final = ".draft-"
 _LOCK: Final = ".lock"
 _STALE: Final = 3600.0
 """Seconds after which a draft is a killed process's."""
@@ -44,24 +48,15 @@ class DirectoryStore:
     def create(self, path: str, content: bytes) -> bool:
         target = self._root / path
         with self._faults("write", path):
-            self._make(target.parent)
-            draft = self._draft(target, content)
-            try:
-                os.link(draft, target)
-            except FileExistsError:
-                return False
-            finally:
-                draft.unlink(missing_ok=True)
-            _synchronise(target.parent)
-        return True
+            make_private(target.parent)
+            return create_private(target, content)
 
     def replace(self, path: str, old: bytes, new: bytes) -> bool:
         target = self._root / path
         with self._faults("write", path), self._locked(), target.open("r+b") as former:
             if former.read() != old:
                 return False
-            self._draft(target, new).replace(target)
-            _synchronise(target.parent)
+            replace_private(target, new)
             _write_over(former.fileno(), b" " * len(old))
         return True
 
@@ -80,7 +75,7 @@ class DirectoryStore:
 
     def prepare(self) -> None:
         with self._faults("make", ""):
-            self._make(self._root)
+            make_private(self._root)
             self._sweep(self._root)
 
     def _under(self, folder: Path, begin: str) -> Iterator[str]:
@@ -96,37 +91,16 @@ class DirectoryStore:
             else:
                 yield str(folder / entry.name)
 
-    def _draft(self, target: Path, content: bytes) -> Path:
-        draft = target.with_name(f"{_DRAFT}{os.getpid()}-{secrets.token_hex(8)}")
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return draft
-
-    def _make(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _synchronise(folder.parent)
-
     def _sweep(self, folder: Path) -> None:
         """Take away drafts that killed processes left."""
-        for draft in folder.rglob(_DRAFT + "*"):
+        for draft in folder.rglob(DRAFT + "*"):
             with suppress(FileNotFoundError):
                 if time.time() - draft.stat().st_mtime > _STALE:
                     draft.unlink()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         """Keep others from replacing and shredding: between a look and the write that follows."""
-        fd = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
+        return locked(self._root / _LOCK)
 
     @contextmanager
     def _faults(self, what: str, path: str) -> Iterator[None]:
@@ -141,12 +115,3 @@ class DirectoryStore:
 def _write_over(fd: int, content: bytes) -> None:
     os.pwrite(fd, content, 0)
     os.fsync(fd)
-
-
-def _synchronise(folder: Path) -> None:
-    """Make a directory's names durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -116,9 +116,9 @@ def _make(folder: Path, number: int, name: str) -> NoteKey:
     path = folder / f"{number:04d}.key"
     fresh = Ed25519PrivateKey.generate()
     pem = fresh.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    create_private(path, pem.decode())
+    create_private(path, pem)
     key = _note_key(name, _private(path, read_private(path) or ""))
-    create_private(folder / f"{number:04d}.pub", key.line() + "\n")
+    create_private(folder / f"{number:04d}.pub", key.line().encode() + b"\n")
     return key
 
 

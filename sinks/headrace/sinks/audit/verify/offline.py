@@ -1084,7 +1084,8 @@ class LogCheck:
             if one.checkpoint.size != size:
                 continue
             if one.checkpoint.root == root:
-                self._out.pinned.append(size)
+                if size not in self._out.pinned[-1:]:
+                    self._out.pinned.append(size)
                 continue
             what = f"at {size} records the vault has another root than {one.file}"
             self._bad("fork", what, size)
