@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -51,6 +52,34 @@ class Span(click.ParamType):
         if not match:
             self.fail(f"{value!r} is not a span such as 30s, 15m, 2h or 7d", param, ctx)
         return timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
+
+
+class Time(click.ParamType):
+    """A time as ISO 8601 has it, in UTC where it does not say. Seconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            # Python 3.10 does not read the Z that every other program writes.
+            found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-05-04 or 2026-05-04T12:30", param, ctx)
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
+
+
+class Moment(Time):
+    """The same, or a span of time ago."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, str) and re.fullmatch(r"\d{1,6}[smhdw]", value):
+            span: timedelta = Span().convert(value, param, ctx)
+            return time.time() - span.total_seconds()
+        return super().convert(value, param, ctx)
 
 
 state_dir = click.option(

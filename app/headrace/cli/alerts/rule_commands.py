@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,22 +17,6 @@ from headrace.cli.text import safe_text
 file_argument = click.argument(
     "file", required=False, type=click.Path(dir_okay=False, path_type=Path)
 )
-
-
-class Time(click.ParamType):
-    """A time as ISO 8601 has it, in UTC where it does not say."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            # Python 3.10 does not read the Z that every other program writes.
-            found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-        except ValueError:
-            self.fail(f"{value!r} is not a time such as 2026-05-04 or 2026-05-04T12:30", param, ctx)
-        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
 
 
 @click.command(
@@ -47,8 +30,8 @@ class Time(click.ParamType):
 )
 @file_argument
 @click.option("--since", type=options.Span(), help="As 2h, 7d [default: 7d].")
-@click.option("--from", "start", type=Time(), help="A time in UTC, in place of --since.")
-@click.option("--to", "end", type=Time(), help="A time in UTC [default: now].")
+@click.option("--from", "start", type=options.Time(), help="A time in UTC, in place of --since.")
+@click.option("--to", "end", type=options.Time(), help="A time in UTC [default: now].")
 @options.tenant
 @click.option("--rule", help="Only this rule, as if there were no others.")
 @options.as_json

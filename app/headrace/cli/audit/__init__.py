@@ -1,0 +1,1 @@
+"""The audit trail, as its commands show and serve it."""

@@ -1,0 +1,1 @@
+"""The subcommands of ``headrace audit``, one a module."""
