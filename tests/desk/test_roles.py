@@ -53,14 +53,12 @@ def test_clickhouse_itself_can_read_each_statement(
     user: str,
 ) -> None:
     given = settings(tmp_path, cluster, "http://audit_reader:word@clickhouse.example/records")
-    for sql in statements(given, user, tenants):
-        answer = reader.post(
-            "/",
-            params={"param_sql": sql.replace("\\", "\\\\")},
-            content="SELECT formatQuery({sql:String})",
-        )
-        assert answer.status_code == 200, (sql, answer.text)
-        assert ("ON CLUSTER" in answer.text) == (cluster is not None)
+    with http(private, "reader") as reader:
+        for sql in statements(given, user, tenants):
+            bound = {"param_sql": sql.replace("\\", "\\\\")}
+            answer = reader.post("/", params=bound, content="SELECT formatQuery({sql:String})")
+            assert answer.status_code == 200, (sql, answer.text)
+            assert ("ON CLUSTER" in answer.text) == (cluster is not None)
 
 
 def test_policies_stand_before_anybody_is_granted_anything(tmp_path: Path) -> None:
