@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headrace.sinks.audit.tree.checkpoint import Checkpoint
 from headrace.sinks.audit.tree.merkle import Frontier, leaf_hash
 from headrace.sinks.audit.vault import segment
 from headrace.sinks.audit.vault.place import Place
@@ -39,7 +38,6 @@ def written(
         made = segment.make(log, frontier.size - size, members, SEALED_AT)
         segment.write(place, made)
         leaves += [one.leaf for one in members]
-        checkpoint = Checkpoint.of(log, frontier.size, frontier.root()).to_text()
         segment.commit(
             place,
             Seal(
@@ -56,7 +54,7 @@ def written(
                 audit=AuditPosition("cluster/topic", 3, frontier.size + 1, "w"),
                 policy=PolicyDays("0123456789abcdef", DAYS),
                 sealed_at=SEALED_AT,
-                checkpoint=signing.sign(checkpoint).encode().decode(),
-            ),
+                checkpoint="",
+            ).signed(frontier.root(), signing.sign),
         )
     return leaves

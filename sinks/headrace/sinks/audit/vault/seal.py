@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from headrace.sinks.audit.tree.checkpoint import Checkpoint
+from headrace.sinks.audit.tree.note import Note
 from headrace.sinks.audit.vault.place import ChangedError
 
 VERSION: Final = 1
@@ -82,7 +86,7 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sealed_at: float
     """Seconds since 1970."""
     checkpoint: str
-    """A signed note over those ``end`` leaves."""
+    """A signed note over those ``end`` leaves. The last field: it binds all before it."""
 
     @property
     def name(self) -> str:
@@ -95,6 +99,17 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def encode(self) -> bytes:
         return msgspec.json.encode(self)
+
+    def signed(self, root: bytes, sign: Callable[[str], Note]) -> Seal:
+        """Return it with its checkpoint, of a tree with this root.
+
+        An extension line holds the SHA-256 of the seal's bytes before ``,"checkpoint":``. Who
+        cannot sign can so not move a date forward and remove what then seems to have fallen due.
+        """
+        head, _, _ = self.encode().rpartition(b',"checkpoint":')
+        text = Checkpoint.of(self.log, self.end, root).to_text()
+        signed = sign(f"{text}seal {hashlib.sha256(head).hexdigest()}\n")
+        return msgspec.structs.replace(self, checkpoint=signed.encode().decode())
 
 
 _seal: Final = msgspec.json.Decoder(Seal).decode

@@ -1,0 +1,1 @@
+"""Checks a vault, a bundle or a proof against its signed checkpoints."""
