@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from headrace.events.identity import Identity
 from headrace.sinks.audit import leaf as leaves
-from headrace.sinks.audit.keys import DataKeys, KeyName
+from headrace.sinks.audit.keys import DataKeys, KeyName, open_signing
 from headrace.sinks.audit.leaf import Position, Pseudonyms
+from headrace.sinks.audit.tree.merkle import Frontier, leaf_hash
+from headrace.sinks.audit.vault import segment
+from headrace.sinks.audit.vault.seal import AuditPosition, PolicyDays, Seal
+from headrace.sinks.audit.vault.segment import SealedLeaf
+from headrace.sinks.audit.vault.vault import open_vault
 from headrace.sinks.connection import connect
+from headrace.streams.audit.fold import NO_HASH
 from tests.cli.conftest import EPOCH, START, Stack
 
 TABLE = """CREATE TABLE IF NOT EXISTS headrace.audit_raw (
@@ -25,14 +32,21 @@ VIEW = """CREATE VIEW IF NOT EXISTS headrace.audit SQL SECURITY INVOKER AS
     SELECT * FROM headrace.audit_raw FINAL"""
 
 
+DAYS: Final = {"approval": 365, "session": 365, "permission": 90, "erasure": None}
+
+
 class Evidence:
-    """Of one tenant, in a log of its own."""
+    """Of one tenant, in a log of its own, in ClickHouse and, once sealed, in the vault."""
 
     def __init__(self, stack: Stack, keys: DataKeys, tenant: str) -> None:
         self.tenant = tenant
         self.log = hashlib.sha256(tenant.encode()).hexdigest()[:16] + "-0"
+        self.vault = open_vault(stack.settings)
+        self._signing = open_signing(stack.settings)
         self._keys = keys
-        self._next = 0
+        self._frontier = Frontier()
+        self._unsealed: list[SealedLeaf] = []
+        self._head = self._sealed_head = NO_HASH
         self._client = connect(stack.writer)
         for sql in (TABLE, VIEW):
             self._client.command(sql)
@@ -49,7 +63,7 @@ class Evidence:
         tenant: str | None = None,
     ) -> str:
         """Write one leaf; return the id of its key."""
-        index, self._next = self._next, self._next + 1
+        index = self._frontier.size + len(self._unsealed)
         tenant = self.tenant if tenant is None else tenant
         identity = Identity(tenant, session, EPOCH, index + 1)
         who = Pseudonyms(
@@ -66,7 +80,7 @@ class Evidence:
             "data": {"tool": tool, **(data or {})},
         }
         made = leaves.event_leaf(
-            Position(self.log, index, "0" * 64, index),
+            Position(self.log, index, self._head, index),
             ts=ts,
             policy="0" * 16,
             audit_class=audit_class,
@@ -78,8 +92,39 @@ class Evidence:
             key=key.key,
             value=orjson.dumps(event),
         )
+        digest = leaf_hash(made)
+        self._head = digest.hex()
+        self._unsealed.append(SealedLeaf(made, digest, audit_class, DAYS[audit_class]))
         self._insert(made)
         return key.id
+
+    def seal(self, *, at: float | None = None) -> Seal:
+        """Seal what was added since the last time. ``at``: seconds since 1970, else now."""
+        at = time.time() if at is None else at
+        first, members = self._frontier.size, self._unsealed
+        for one in members:
+            self._frontier.append(one.hash)
+        made = segment.make(self.log, first, members, at)
+        segment.write(self.vault.place, made)
+        sealed = Seal(
+            v=1,
+            log=self.log,
+            first=first,
+            end=self._frontier.size,
+            classes=made.classes,
+            hashes=made.hashes,
+            previous=self._sealed_head,
+            head=self._head,
+            peaks=tuple(one.hex() for one in self._frontier.peaks),
+            source_offset=self._frontier.size,
+            audit=AuditPosition("cluster/topic", 0, self._frontier.size + 1, "w"),
+            policy=PolicyDays("0" * 16, DAYS),
+            sealed_at=at,
+            checkpoint="",
+        ).signed(self._frontier.root(), self._signing.sign)
+        segment.commit(self.vault.place, sealed)
+        self._unsealed, self._sealed_head = [], self._head
+        return sealed
 
     def _insert(self, leaf: bytes) -> None:
         clear = orjson.loads(leaf)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from headrace.cli.faults import CommandError
 from headrace.events.settings import Settings
+from headrace.sinks.audit.leaf import Leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,19 @@ class Selection:
         if "audit_class" in found:
             found["class"] = found.pop("audit_class")
         return found
+
+    def covers(self, leaf: Leaf) -> bool:
+        """Tell the same of a leaf of the vault."""
+        return (
+            self.tenant in {None, leaf.tenant}
+            and self.user in {None, leaf.user}
+            and self.session in {None, leaf.session}
+            and self.tool in {None, leaf.tool}
+            and self.audit_class in {None, leaf.audit_class}
+            and self.type in {None, leaf.type}
+            and (self.since is None or leaf.ts >= self.since)
+            and (self.until is None or leaf.ts < self.until)
+        )
 
     def where(self) -> tuple[str, dict[str, Any]]:
         """Return the condition on ClickHouse's view ``audit``, and what it binds."""

@@ -11,6 +11,7 @@ from headrace.cli.group import LazyGroup
 SUBCOMMANDS: Final[dict[str, str]] = {
     "roles": "Say who may read evidence, and whose.",
     "search": "Search the evidence.",
+    "export": "Hand evidence over, with all that it takes to check it.",
 }
 """Every subcommand with its line of help: ``headrace.cli.audit.commands.<name>.<name>``."""
 
