@@ -1,1 +1,1 @@
-"""The audit trail, as its commands show and serve it."""
+"""What the commands of the audit trail do."""

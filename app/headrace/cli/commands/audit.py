@@ -9,6 +9,7 @@ import click
 from headrace.cli.group import LazyGroup
 
 SUBCOMMANDS: Final[dict[str, str]] = {
+    "keys": "Make, list, rotate and check the keys of the audit trail.",
     "roles": "Say who may read evidence, and whose.",
     "search": "Search the evidence.",
     "export": "Hand evidence over, with all that it takes to check it.",

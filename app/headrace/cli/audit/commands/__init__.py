@@ -1,1 +1,1 @@
-"""The subcommands of ``headrace audit``, one a module."""
+"""A subcommand of ``headrace audit`` a module, imported when it is called."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar, final
+from collections.abc import Callable, Collection, Iterator
+from typing import Final, final
 
 import orjson
 
@@ -15,6 +14,7 @@ from headrace.events.errors import SettingsError
 from headrace.sinks.audit.keys.cache import Cache, Cached
 from headrace.sinks.audit.keys.errors import KeysError, MissingKeyError, ShreddedError
 from headrace.sinks.audit.keys.keyring import KeyRing
+from headrace.sinks.audit.keys.lanes import each
 from headrace.sinks.audit.keys.master import LENGTH, MasterKey
 from headrace.sinks.audit.keys.names import (
     PSEUDONYMS,
@@ -26,9 +26,6 @@ from headrace.sinks.audit.keys.names import (
 )
 from headrace.sinks.audit.keys.record import Record, Tombstone, decode
 from headrace.sinks.audit.keys.store import KeyStore
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 _PSEUDONYM_BYTES: Final = 16
 
@@ -55,7 +52,7 @@ class DataKeys:
         self.where = store.where
         self.ring = ring
         self._store = store
-        self._lanes = lanes
+        self.lanes = lanes
         self._clock = clock
         self._now = now
         self._cache = Cache(now)
@@ -75,7 +72,7 @@ class DataKeys:
             if one is not None and self._cache.fresh(one)
         }
         stale = [(name, one) for name, one in known.items() if name not in found]
-        found.update(self._each(self._newest, stale))
+        found.update(each(self._newest, stale, self.lanes))
         self._cache.sweep()
         return found
 
@@ -135,7 +132,7 @@ class DataKeys:
             finally:
                 told()
 
-        outcomes = self._each(one, list(self.ids()))
+        outcomes = each(one, self.ids(), self.lanes)
         failed = [one for one in outcomes if isinstance(one, KeysError)]
         if failed:
             raise KeysError(f"{len(failed):,} keys could not be wrapped anew: {failed[0]}")
@@ -206,14 +203,6 @@ class DataKeys:
         except MissingKeyError:
             # It may have been read while the tombstone was written over it.
             return decode(key_id, self._content(key_id))
-
-    def _each(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        items = list(items)
-        lanes = min(self._lanes, len(items))
-        if lanes <= 1:
-            return [function(item) for item in items]
-        with ThreadPoolExecutor(lanes, "headrace audit keys") as pool:
-            return list(pool.map(function, items))
 
 
 def initialise(store: KeyStore, ring: KeyRing) -> bool:

@@ -2,27 +2,38 @@
 
 A key is made by linking a whole, synchronised file to its name: who comes second reads the first's.
 Shredding writes the tombstone over the bytes of the wrapped key, in the file itself, padded with
-blanks, in one write. So every name of the file (a draft that a kill left behind) loses the key, and
-there is no moment at which it could be restored by a restart. File systems that copy on write
-(btrfs, ZFS, APFS), snapshots, SSDs and backups may still have the former bytes; they open nothing
-without the master key.
+blanks, in one write: there is no moment at which both are there, or neither. A draft that a kill
+left behind holds a key that was never used, or is the same file by another name.
+
+File systems that copy on write (btrfs, ZFS, APFS), snapshots, SSDs and backups may still have the
+former bytes, and a kill in the moment after a rotation has put a file in another's place leaves
+the other's in free blocks. They open nothing without the master key of that time.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from headrace.sinks.audit.keys.errors import KeyStoreError
+from headrace.sinks.audit.keys.private import (
+    DRAFT,
+    create_private,
+    destroy,
+    locked,
+    make_private,
+    synchronise,
+    write_over,
+    write_private,
+)
 
-_DRAFT: Final = ".draft-"
 _LOCK: Final = ".lock"
+_NEXT: Final = ".next"
+"""What is to replace a key: under the lock alone, so one that is found was left by a kill."""
 _STALE: Final = 3600.0
 """Seconds after which a draft is a killed process's."""
 
@@ -32,6 +43,7 @@ class DirectoryStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._next = root / _NEXT
         self.where = str(root)
 
     def read(self, path: str) -> bytes | None:
@@ -44,25 +56,19 @@ class DirectoryStore:
     def create(self, path: str, content: bytes) -> bool:
         target = self._root / path
         with self._faults("write", path):
-            self._make(target.parent)
-            draft = self._draft(target, content)
-            try:
-                os.link(draft, target)
-            except FileExistsError:
-                return False
-            finally:
-                draft.unlink(missing_ok=True)
-            _synchronise(target.parent)
-        return True
+            make_private(target.parent)
+            return create_private(target, content)
 
     def replace(self, path: str, old: bytes, new: bytes) -> bool:
         target = self._root / path
         with self._faults("write", path), self._locked(), target.open("r+b") as former:
             if former.read() != old:
                 return False
-            self._draft(target, new).replace(target)
-            _synchronise(target.parent)
-            _write_over(former.fileno(), b" " * len(old))
+            destroy(self._next)
+            write_private(self._next, new)
+            self._next.replace(target)
+            synchronise(target.parent)
+            write_over(former.fileno(), b" " * len(old))
         return True
 
     def bury(self, path: str, old: bytes, tombstone: bytes) -> bool:
@@ -70,7 +76,8 @@ class DirectoryStore:
         with self._faults("shred", path), self._locked(), target.open("r+b") as file:
             if file.read() != old:
                 return False
-            _write_over(file.fileno(), tombstone.ljust(len(old)))
+            destroy(self._next)
+            write_over(file.fileno(), tombstone.ljust(len(old)))
         return True
 
     def paths(self, prefix: str = "") -> Iterator[str]:
@@ -80,7 +87,7 @@ class DirectoryStore:
 
     def prepare(self) -> None:
         with self._faults("make", ""):
-            self._make(self._root)
+            make_private(self._root)
             self._sweep(self._root)
 
     def _under(self, folder: Path, begin: str) -> Iterator[str]:
@@ -96,37 +103,16 @@ class DirectoryStore:
             else:
                 yield str(folder / entry.name)
 
-    def _draft(self, target: Path, content: bytes) -> Path:
-        draft = target.with_name(f"{_DRAFT}{os.getpid()}-{secrets.token_hex(8)}")
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return draft
-
-    def _make(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _synchronise(folder.parent)
-
     def _sweep(self, folder: Path) -> None:
         """Take away drafts that killed processes left."""
-        for draft in folder.rglob(_DRAFT + "*"):
+        for draft in folder.rglob(DRAFT + "*"):
             with suppress(FileNotFoundError):
                 if time.time() - draft.stat().st_mtime > _STALE:
                     draft.unlink()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         """Keep others from replacing and shredding: between a look and the write that follows."""
-        fd = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
+        return locked(self._root / _LOCK)
 
     @contextmanager
     def _faults(self, what: str, path: str) -> Iterator[None]:
@@ -136,17 +122,3 @@ class DirectoryStore:
             raise KeyStoreError(
                 f"cannot {what} {self._root / path}: {error.strerror}: see HEADRACE_AUDIT_KEYS"
             ) from None
-
-
-def _write_over(fd: int, content: bytes) -> None:
-    os.pwrite(fd, content, 0)
-    os.fsync(fd)
-
-
-def _synchronise(folder: Path) -> None:
-    """Make a directory's names durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -25,12 +25,15 @@ class MasterKey(Protocol):
     @property
     def id(self) -> str:
         """What wrapped keys name it by."""
+        ...
 
     def wrap(self, key_id: str, key: bytes) -> bytes:
         """Encrypt a key so that it opens only under the same id."""
+        ...
 
     def unwrap(self, key_id: str, wrapped: bytes) -> bytes:
         """Raises :class:`MissingKeyError` where it is not this key's work, or another id's."""
+        ...
 
 
 class LocalMasterKey:
