@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -54,7 +55,7 @@ class Span(click.ParamType):
 
 
 class Time(click.ParamType):
-    """A time as ISO 8601 has it, in UTC where it does not say."""
+    """A time as ISO 8601 has it, in UTC where it does not say. Seconds since 1970."""
 
     name = "time"
 
@@ -67,6 +68,18 @@ class Time(click.ParamType):
         except ValueError:
             self.fail(f"{value!r} is not a time such as 2026-05-04 or 2026-05-04T12:30", param, ctx)
         return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
+
+
+class Moment(Time):
+    """The same, or a span of time ago."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        if isinstance(value, str) and re.fullmatch(r"\d{1,6}[smhdw]", value):
+            span: timedelta = Span().convert(value, param, ctx)
+            return time.time() - span.total_seconds()
+        return super().convert(value, param, ctx)
 
 
 state_dir = click.option(

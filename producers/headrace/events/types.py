@@ -40,7 +40,8 @@ child_task_id, child_session_id, prompt_tokens, completion_tokens, cache_read_to
 cache_creation_tokens, reasoning_tokens."""
 
 AUDIT_READ: Final = "headrace.audit_read"
-"""Somebody read the audit trail; ``user`` is who. Nothing emits it yet."""
+"""Somebody is about to read the audit trail; ``user`` is who, and the tenant's evidence it is.
+``data``: what (search, export, ...), selection (whom it is about by pseudonym), count, login."""
 
 ERASURE: Final = "headrace.erasure"
 """A person was forgotten, or is being. Nothing emits it yet."""

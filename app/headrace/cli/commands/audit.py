@@ -11,6 +11,9 @@ from headrace.cli.lazy import LazyGroup
 SUBCOMMANDS: Final[dict[str, str]] = {
     "keys": "Make, list, rotate and check the keys of the audit trail.",
     "policy": "Show, check and try what is evidence, and how long it is kept.",
+    "roles": "Say who may read evidence, and whose.",
+    "search": "Search the evidence.",
+    "export": "Hand evidence over, with all that it takes to check it.",
 }
 """Each with its line of help; it is ``headrace.cli.audit.commands.<name>.<name>``."""
 

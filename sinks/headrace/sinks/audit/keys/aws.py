@@ -14,7 +14,9 @@ LANES: Final = 16
 """Calls at once: a call is a round trip of some milliseconds."""
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
-"""A few hundred bytes are there in milliseconds; boto3 tries four times."""
+"""A few hundred bytes are there in milliseconds."""
+ATTEMPTS: Final = 4
+"""Of each call, before it is :class:`Retryable`."""
 _LATER: Final = frozenset(
     {
         "DependencyTimeout",
@@ -45,10 +47,11 @@ def client(service: str) -> Any:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         max_pool_connections=LANES,
-        retries={"mode": "standard", "total_max_attempts": 4},
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     )
     with faults(f"AWS {service}"):
-        return boto3.client(service, config=config)
+        # A session of its own: the default one is shared by threads that may be making clients.
+        return boto3.session.Session().client(service, config=config)
 
 
 @contextmanager

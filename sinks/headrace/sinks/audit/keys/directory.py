@@ -2,10 +2,12 @@
 
 A key is made by linking a whole, synchronised file to its name: who comes second reads the first's.
 Shredding writes the tombstone over the bytes of the wrapped key, in the file itself, padded with
-blanks, in one write. So every name of the file (a draft that a kill left behind) loses the key, and
-there is no moment at which it could be restored by a restart. File systems that copy on write
-(btrfs, ZFS, APFS), snapshots, SSDs and backups may still have the former bytes; they open nothing
-without the master key.
+blanks, in one write: there is no moment at which both are there, or neither. A draft that a kill
+left behind holds a key that was never used, or is the same file by another name.
+
+File systems that copy on write (btrfs, ZFS, APFS), snapshots, SSDs and backups may still have the
+former bytes, and a kill in the moment after a rotation has put a file in another's place leaves
+the other's in free blocks. They open nothing without the master key of that time.
 """
 
 from __future__ import annotations
@@ -21,12 +23,17 @@ from headrace.sinks.audit.keys.errors import KeyStoreError
 from headrace.sinks.audit.keys.private import (
     DRAFT,
     create_private,
+    destroy,
     locked,
     make_private,
-    replace_private,
+    synchronise,
+    write_over,
+    write_private,
 )
 
 _LOCK: Final = ".lock"
+_NEXT: Final = ".next"
+"""What is to replace a key: under the lock alone, so one that is found was left by a kill."""
 _STALE: Final = 3600.0
 """Seconds after which a draft is a killed process's."""
 
@@ -36,6 +43,7 @@ class DirectoryStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._next = root / _NEXT
         self.where = str(root)
 
     def read(self, path: str) -> bytes | None:
@@ -56,8 +64,11 @@ class DirectoryStore:
         with self._faults("write", path), self._locked(), target.open("r+b") as former:
             if former.read() != old:
                 return False
-            replace_private(target, new)
-            _write_over(former.fileno(), b" " * len(old))
+            destroy(self._next)
+            write_private(self._next, new)
+            self._next.replace(target)
+            synchronise(target.parent)
+            write_over(former.fileno(), b" " * len(old))
         return True
 
     def bury(self, path: str, old: bytes, tombstone: bytes) -> bool:
@@ -65,7 +76,8 @@ class DirectoryStore:
         with self._faults("shred", path), self._locked(), target.open("r+b") as file:
             if file.read() != old:
                 return False
-            _write_over(file.fileno(), tombstone.ljust(len(old)))
+            destroy(self._next)
+            write_over(file.fileno(), tombstone.ljust(len(old)))
         return True
 
     def paths(self, prefix: str = "") -> Iterator[str]:
@@ -110,8 +122,3 @@ class DirectoryStore:
             raise KeyStoreError(
                 f"cannot {what} {self._root / path}: {error.strerror}: see HEADRACE_AUDIT_KEYS"
             ) from None
-
-
-def _write_over(fd: int, content: bytes) -> None:
-    os.pwrite(fd, content, 0)
-    os.fsync(fd)

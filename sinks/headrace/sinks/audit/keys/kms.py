@@ -24,10 +24,10 @@ class KmsMasterKey:
         self._client = aws.client("kms")
         with aws.faults(f"the KMS key {key}"):
             found = self._client.describe_key(KeyId=key)["KeyMetadata"]
-        if found.get("KeySpec") != "SYMMETRIC_DEFAULT" or found["KeyUsage"] != "ENCRYPT_DECRYPT":
+        if found.get("KeySpec") != "SYMMETRIC_DEFAULT":  # others know no encryption context
             raise SettingsError(
-                f"the KMS key {key} is a {found.get('KeySpec')} for {found['KeyUsage']}: "
-                "HEADRACE_AUDIT_KMS_KEY needs a symmetric key for encryption"
+                f"the KMS key {key} is a {found.get('KeySpec')} key: HEADRACE_AUDIT_KMS_KEY needs "
+                "a symmetric one"
             )
         self._arn: str = found["Arn"]
         self.id = PREFIX + self._arn

@@ -6,7 +6,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -89,11 +89,31 @@ def synchronise(folder: Path) -> None:
         os.close(fd)
 
 
-def _draft(path: Path, content: bytes) -> Path:
-    draft = path.with_name(f"{DRAFT}{os.getpid()}-{secrets.token_hex(8)}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def destroy(path: Path) -> None:
+    """Write over a file, where there is one, and take it away. Raises OSError."""
+    with suppress(FileNotFoundError):
+        with path.open("r+b") as file:
+            write_over(file.fileno(), b" " * os.fstat(file.fileno()).st_size)
+        path.unlink()
+        synchronise(path.parent)
+
+
+def write_over(fd: int, content: bytes) -> None:
+    """Write over the first bytes of an open file, on the disk, too."""
+    os.pwrite(fd, content, 0)
+    os.fsync(fd)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file (0600), on the disk, too. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    draft = path.with_name(f"{DRAFT}{os.getpid()}-{secrets.token_hex(8)}")
+    write_private(draft, content)
     return draft

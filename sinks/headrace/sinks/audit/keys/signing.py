@@ -13,7 +13,7 @@ afterwards cannot sign in its name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, final
 
@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives.serialization import (
 from headrace.events.errors import SettingsError
 from headrace.sinks.audit.keys.private import (
     create_private,
+    destroy,
     make_private,
     read_private,
-    synchronise,
 )
 from headrace.sinks.audit.tree import note
 from headrace.sinks.audit.tree.note import Note, NoteError, NoteKey
@@ -107,7 +107,7 @@ def rotate(folder: Path, name: str) -> NoteKey:
     with _faults(folder):
         made = _make(folder, number, name)
         for old in range(1, number):
-            _destroy(folder / f"{old:04d}.key")
+            destroy(folder / f"{old:04d}.key")
     return made
 
 
@@ -134,15 +134,6 @@ def _private(path: Path, pem: str) -> Ed25519PrivateKey:
 
 def _note_key(name: str, private: Ed25519PrivateKey) -> NoteKey:
     return NoteKey(name, private.public_key().public_bytes_raw())
-
-
-def _destroy(path: Path) -> None:
-    with suppress(FileNotFoundError):
-        with path.open("r+b") as file:
-            file.write(b" " * path.stat().st_size)
-            file.flush()
-        path.unlink()
-        synchronise(path.parent)
 
 
 @contextmanager

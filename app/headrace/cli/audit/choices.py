@@ -1,0 +1,72 @@
+"""Options that the subcommands of ``headrace audit`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from headrace.cli import options
+from headrace.cli.audit.access import login
+from headrace.cli.audit.selection import Selection, about
+from headrace.events.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _whoever(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str:
+    name = login() if value is None else value
+    if not name:
+        raise click.UsageError("your login is not known here: say who you are with --as")
+    return name
+
+
+who = click.option(
+    "--as", "who", metavar="NAME", callback=_whoever, help="Who you are (default: your login)."
+)
+_SELECTING = (
+    options.tenant,
+    click.option("--user", help="Only about this user (needs --tenant)."),
+    click.option("--session", help="Only of this session (needs --tenant)."),
+    click.option(
+        "--pseudonyms", is_flag=True, help="User and session are given as evidence shows them."
+    ),
+    click.option("--tool", help="Only of this tool."),
+    click.option("--class", "audit_class", help="Only of this class, as the policy names it."),
+    click.option("--type", "event_type", help="Only of this type of event."),
+    click.option("--since", type=options.Moment(), help="From then on: 7d ago, or 2026-05-04."),
+    click.option("--until", type=options.Moment(), help="Before then, written the same."),
+)
+
+
+def selecting(function: F) -> F:
+    """Give a command the options that select evidence: see :func:`selection_of`."""
+    for option in reversed(_SELECTING):
+        function = option(function)
+    return function
+
+
+def selection_of(
+    settings: Settings,
+    *,
+    tenant: str | None,
+    user: str | None,
+    session: str | None,
+    pseudonyms: bool,
+    tool: str | None,
+    audit_class: str | None,
+    event_type: str | None,
+    since: float | None,
+    until: float | None,
+) -> Selection:
+    """Return what the options select. Raises as :func:`about`."""
+    found = Selection(
+        tenant=tenant,
+        tool=tool,
+        audit_class=audit_class,
+        type=event_type,
+        since=since,
+        until=until,
+    )
+    return about(settings, found, user=user, session=session, pseudonyms=pseudonyms)

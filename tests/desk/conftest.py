@@ -1,0 +1,31 @@
+"""A local stack with keys, and evidence in its ClickHouse as the sealer writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from headrace.sinks.audit.keys import DataKeys, ensure_local, open_keys
+from tests.cli.conftest import (  # noqa: F401 - fixtures
+    Stack,
+    _no_settings_of_the_host,
+    cli,
+    on_stack,
+    stack,
+)
+from tests.desk.evidence import Evidence
+from tests.support import unique
+
+
+@pytest.fixture(scope="session")
+def keys(stack: Stack) -> DataKeys:  # noqa: F811
+    ensure_local(stack.settings)
+    return open_keys(stack.settings)
+
+
+@pytest.fixture
+def evidence(stack: Stack, keys: DataKeys) -> Iterator[Evidence]:  # noqa: F811
+    """Of a tenant of the test's own."""
+    with Evidence(stack, keys, unique()) as found:
+        yield found
