@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from headrace.events import topics
 from headrace.events.settings import Settings
@@ -28,6 +28,9 @@ from headrace.streams.archiver import ArchiveOptions, Archiver
 from headrace.streams.dead_letters import DeadLetterWriter
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
+
+if TYPE_CHECKING:
+    from headrace.streams.scrub.batches import BatchScrubber  # needs the extra scrub
 
 NAME: Final = "archive"
 
@@ -61,12 +64,15 @@ class Archive:
         *,
         tuning: Tuning | None = None,
         options: ArchiveOptions | None = None,
+        scrubber: BatchScrubber | None = None,
     ) -> None:
+        """Make it. ``scrubber``: of the events, None where nothing is scrubbed."""
         self.app = make_app(settings, NAME, tuning or Tuning())
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._settings = settings
         self._metrics = metrics
         self._options = options or ArchiveOptions()
+        self._scrubber = scrubber
         self._archivers = [self._archiver(route.topic, sink_of(route.table)) for route in ROUTES]
 
     @property
@@ -83,7 +89,13 @@ class Archive:
     def _archiver(self, topic: str, sink: Sink) -> Archiver:
         name = self._settings.topic(topic)
         archiver = Archiver(
-            name, sink, self._letters(), self._metrics, self._options, told=self._tell_sink_up
+            name,
+            sink,
+            self._letters(),
+            self._metrics,
+            self._options,
+            told=self._tell_sink_up,
+            scrubber=self._scrubber if topic == topics.EVENTS else None,
         )
         source = self.app.topic(name, schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}.{topic}", concurrency=1)(archiver.collect)

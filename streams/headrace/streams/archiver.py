@@ -1,7 +1,7 @@
 """What the archive does with one topic: its records become rows of one table.
 
-fetches of all partitions -> gathered -> one insert -> refused ones to the dead letters
-                                                    -> acknowledged
+fetches of all partitions -> gathered (-> scrubbed) -> one insert -> refused ones to the dead letters
+                                                                  -> acknowledged
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from time import monotonic, time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from faust.types import StreamT
 
 from headrace.events.errors import Poison, Retryable
-from headrace.sinks.base import Refused, Sink
+from headrace.sinks.base import Refused, Sink, Values
 from headrace.streams.backoff import Backoff
 from headrace.streams.dead_letters import DeadLetter, DeadLetterWriter
 from headrace.streams.gather import Gathered, Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
 from headrace.streams.worker_metrics import Metrics
+
+if TYPE_CHECKING:
+    from headrace.streams.scrub.batches import BatchScrubber  # needs the extra scrub
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Archiver:
         options: ArchiveOptions,
         *,
         told: Callable[[], None],
+        scrubber: BatchScrubber | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         """Make one. ``told``: is called whenever :attr:`waiting` was set."""
@@ -59,6 +63,7 @@ class Archiver:
         self._dead_letters = dead_letters
         self._metrics = metrics
         self._told = told
+        self._scrubber = scrubber
         self._clock = clock
         self._guard = LimitGuard(options.limits)
         self._backoff = Backoff()
@@ -91,14 +96,24 @@ class Archiver:
             before, self._last_taken = self._last_taken, (finished := asyncio.Event())
         started = monotonic()
         letters: dict[int, DeadLetter] = {}
+        scrubbed = None if self._scrubber is None else await self._scrubber.scrub(gathered.values)
 
         def refused(index: int, poison: Poison) -> None:
             if index not in letters:
                 batch, record = gathered.place(index)
-                letter = letters[index] = DeadLetter.of(batch, record, poison)
+                letter = DeadLetter.of(batch, record, poison)
+                if self._scrubber is not None and scrubbed is not None:
+                    letter = self._scrubber.cleaned(letter, scrubbed, index)
+                letters[index] = letter
                 self._guard.refused(letter.poison)
 
-        landed = await self._write(gathered, refused)
+        if scrubbed is not None:
+            # Told first: for the sink they have no value, which it would give as the reason.
+            for index, why in scrubbed.withheld.items():
+                refused(index, Poison(why))
+        landed = await self._write(
+            gathered.values if scrubbed is None else scrubbed.values, refused
+        )
         if landed:
             age = self._clock() - gathered.oldest
             # Other machines' clocks may be ahead, and a histogram's sum must not fall.
@@ -120,10 +135,10 @@ class Archiver:
         for event in gathered.events:
             event.ack()
 
-    async def _write(self, gathered: Gathered, refused: Refused) -> int:
+    async def _write(self, values: Values, refused: Refused) -> int:
         while True:
             try:
-                landed = await self.sink.write(gathered.values, refused)
+                landed = await self.sink.write(values, refused)
             except Retryable as error:
                 code = "none" if error.code is None else error.code
                 self._metrics.retries.labels(self._topic, code).inc()
