@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "verify": "Account for every event: archived, set aside, dropped, in flight or missing.",
     "alerts": "Look at alerts, try rules on the past, and deliver again.",
     "silence": "Mute alerts for a while, list what is muted, end it early.",
+    "scrub": "Check rules that rewrite secrets before the archive, and try them.",
     "dlq": "Look at dead letters, and send them again.",
 }
 """Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""

@@ -1,7 +1,8 @@
 """What the archive does with one topic: its records become rows of one table.
 
-fetches of all partitions -> gathered (-> scrubbed) -> one insert -> refused ones to the dead letters
-                                                                  -> acknowledged
+fetches of all partitions -> gathered -> scrubbed, where enabled -> one insert
+    -> refused ones to the dead letters
+    -> acknowledged
 """
 
 from __future__ import annotations
@@ -107,13 +108,13 @@ class Archiver:
                 letters[index] = letter
                 self._guard.refused(letter.poison)
 
+        values: Values = gathered.values
         if scrubbed is not None:
+            values = scrubbed.values
             # Told first: for the sink they have no value, which it would give as the reason.
             for index, why in scrubbed.withheld.items():
                 refused(index, Poison(why))
-        landed = await self._write(
-            gathered.values if scrubbed is None else scrubbed.values, refused
-        )
+        landed = await self._write(values, refused)
         if landed:
             age = self._clock() - gathered.oldest
             # Other machines' clocks may be ahead, and a histogram's sum must not fall.

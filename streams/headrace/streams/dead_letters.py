@@ -2,11 +2,11 @@
 
 A record of ``agent.events.dlq`` is the original key and value; its headers say why and where it
 came from. What is too long for the queue (a compressed record may hold far more than the topic's
-limit) is cut, and ``headrace.whole`` says how long it was. What the scrubber could not read is not
-there at all, but for its length and its ``headrace.sha256``. A redriven one is followed by a marker:
-no value, the same source headers, and ``headrace.kind`` = ``redriven``. What is dead is therefore
-the first kind less the second, deduplicated by source topic, partition and offset, whatever crashed
-in between.
+limit) is cut, and ``headrace.whole`` says how long it was. Where events are scrubbed, the value is
+the scrubbed one; of what could not be scrubbed only the length stands there, and
+``headrace.sha256``. A redriven one is followed by a marker: no value, the same source headers, and
+``headrace.kind`` = ``redriven``. What is dead is therefore the first kind less the second,
+deduplicated by source topic, partition and offset, whatever crashed in between.
 """
 
 from __future__ import annotations

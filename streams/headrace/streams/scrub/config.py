@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
 from headrace.events.errors import SettingsError
-from headrace.streams.alerts.tables import Document, RulesError, Table, read
+from headrace.streams.alerts.tables import RulesError, Table, read
 from headrace.streams.audit.rule import Names
 from headrace.streams.scrub import detectors, paths
 from headrace.streams.scrub.marks import ACTIONS, SHORTEST_KEY, Action, Marks
@@ -58,7 +59,7 @@ def loads(
     rules = [rule for table in root.tables("rule") for rule in _rules_of(table)]
     if not rules and not document.problems:
         root.wrong("there is no [[rule]]: nothing would be scrubbed")
-    key = _key(root, document, environ, beside)
+    key = _key(root, environ, beside)
     if key is None and any(rule.action == "pseudonym" for rule in rules):
         root.wrong("pseudonyms need a key: give `key_file` or `key_variable`")
     root.finish()
@@ -67,7 +68,7 @@ def loads(
     return Scrubber(rules, Marks(key))
 
 
-def _key(root: Table, document: Document, environ: Mapping[str, str], beside: Path) -> bytes | None:
+def _key(root: Table, environ: Mapping[str, str], beside: Path) -> bytes | None:
     file, variable = root.get("key_file", str, ""), root.get("key_variable", str, "")
     if file and variable:
         root.wrong("`key_file` and `key_variable` exclude each other", "key_file")
@@ -194,7 +195,6 @@ def _paths(table: Table, written: list[str]) -> tuple[paths.Path, ...]:
     if not written:
         table.wrong("`paths` must name at least one", "paths")
     read_ones = (
-        table.tried(lambda one=one: paths.parse(one), None, "paths", at)
-        for at, one in enumerate(written)
+        table.tried(partial(paths.parse, one), None, "paths", at) for at, one in enumerate(written)
     )
     return tuple(one for one in read_ones if one is not None)

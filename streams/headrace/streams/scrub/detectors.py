@@ -30,24 +30,22 @@ class Detector:
 
 
 # JSON inside of JSON has its quotes escaped, once or more often.
-_ASSIGN: Final = r"\\*[\"'`]?[ \t]{0,4}(?:=>|:=|[:=])[ \t]{0,4}"
+_ASSIGN: Final = r"\\*[\"'`]?[ \t]{0,4}(?:=>|:=|={1,3}|:)[ \t]{0,4}"
 _ASSIGN_HINT: Final = r"(?:\\*['`]|\\+\"?)?(?: |\\t)*[:=]"
-_PASSWORD: Final = r"(?:password|passwd|passphrase|passwort|pwd)"
-_SECRET: Final = (
+_PASS: Final = r"(?:password|passwd|passphrase|passwort|pwd)"  # noqa: S105 - names of keys, and no key
+_NAMES: Final = (
     r"(?:secret|token|credential|api[_-]?key|access[_-]?key|account[_-]?key|auth[_-]?key"
     r"|private[_-]?key|encryption[_-]?key|signing[_-]?key)"
 )
+_PEM: Final = r"[A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----"
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
 SECRETS: Final = (
     Detector(
         "private-key",
         r"-----BEGIN ",
-        (
-            # Of what was cut: all that is there.
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?s:.*?-----END [A-Z0-9 ]*PRIVATE KEY"
-            r"(?: BLOCK)?-----|.*)",
-        ),
+        # Of what was cut: all that is there.
+        (rf"-----BEGIN {_PEM}(?s:.*?-----END {_PEM}|.*)",),
     ),
     Detector("aws", r"A(?:KI|SI|BI|CC)A", (r"\bA(?:KI|SI|BI|CC)A[A-Z0-9]{16}\b",)),
     Detector(
@@ -106,22 +104,22 @@ SECRETS: Final = (
     ),
     Detector(
         "password",
-        rf"(?i:{_PASSWORD})(?:[\w.-]*{_ASSIGN_HINT}|(?: |\\t|=))",
+        rf"(?i:{_PASS})(?:[\w.-]*{_ASSIGN_HINT}|(?: |\\t|=))",
         (
-            rf"(?i){_PASSWORD}[\w.-]*{_ASSIGN}\"(?P<secret>[^\"\r\n]+)\"",
-            rf"(?i){_PASSWORD}[\w.-]*{_ASSIGN}'(?P<secret>[^'\r\n]+)'",
-            rf"(?i){_PASSWORD}[\w.-]*{_ASSIGN}\\+\"(?P<secret>.+?)\\+\"",
-            rf"(?i){_PASSWORD}[\w.-]*{_ASSIGN}(?P<secret>[^\s\"',;&\\][^\s\"',;&]*)",
-            rf"(?i)--?{_PASSWORD}[ \t=]+[\"']?(?P<secret>[^\s\"']+)",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\"(?P<secret>[^\"\r\n]+)\"",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}'(?P<secret>[^'\r\n]+)'",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\\+\"(?P<secret>.+?)\\+\"",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}(?P<secret>[^\s\"',;&\\=>][^\s\"',;&]*)",
+            rf"(?i)--?{_PASS}[ \t=]+[\"']?(?P<secret>[^\s\"']+)",
         ),
         checks.said,
     ),
     Detector(
         "assigned-secret",
-        rf"(?i:{_SECRET})(?:[\w.-]*{_ASSIGN_HINT}|(?: |\\t|=))",
+        rf"(?i:{_NAMES})(?:[\w.-]*{_ASSIGN_HINT}|(?: |\\t|=))",
         (
-            rf"(?i){_SECRET}[\w.-]*{_ASSIGN}\\*[\"'`]?(?P<secret>[A-Za-z0-9+/_=.~-]{{12,}})",
-            rf"(?i)--?[\w-]*{_SECRET}[ \t=]+[\"']?(?P<secret>[A-Za-z0-9+/_=.~-]{{12,}})",
+            rf"(?i){_NAMES}[\w.-]*{_ASSIGN}\\*[\"'`]?(?P<secret>[A-Za-z0-9+/_=.~-]{{12,}})",
+            rf"(?i)--?[\w-]*{_NAMES}[ \t=]+[\"']?(?P<secret>[A-Za-z0-9+/_=.~-]{{12,}})",
         ),
         checks.random,
     ),

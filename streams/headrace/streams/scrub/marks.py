@@ -26,6 +26,11 @@ _MASKED: Final = re.compile(rb"\*{4}[\s\S]{0,16}")
 _PSEUDONYM: Final = re.compile(rb"[a-z0-9-]{1,32}-([0-9a-f]{16})([0-9a-f]{4})")
 
 
+def masked(text: str) -> str:
+    """Return what is shown of a secret: stars, and its end where it is long."""
+    return _STARS + (text[-_KEPT:] if len(text) >= _LEAST else "")
+
+
 class Marks:
     """Makes and recognises marks. Texts are UTF-8. Safe from any thread."""
 
@@ -40,8 +45,7 @@ class Marks:
             said = self._mac(tenant, b"value\0" + secret, 8)
             return f"{name}-{said}{self._mac(tenant, said.encode(), 2)}".encode()
         if action == "mask":
-            text = secret.decode(errors="replace")
-            return (_STARS + (text[-_KEPT:] if len(text) >= _LEAST else "")).encode()
+            return masked(secret.decode(errors="replace")).encode()
         return f"[redacted:{name}]".encode()
 
     def is_mark(self, tenant: str, text: bytes) -> bool:

@@ -18,7 +18,7 @@ from headrace.streams.scrub.paths import Path
 Span = tuple[int, int]
 BETWEEN: Final = b"\0"
 """Stands between texts that are searched as one."""
-SECRET: Final = "secret"
+REWRITTEN: Final = "secret"
 """The group of a pattern that is rewritten; without one it is the whole match."""
 
 
@@ -81,7 +81,7 @@ class TextRule(_Rule):
 
     def __post_init__(self) -> None:
         """Look the groups up once."""
-        groups = (pattern.groupindex.get(SECRET, 0) for pattern in self.patterns)
+        groups = (pattern.groupindex.get(REWRITTEN, 0) for pattern in self.patterns)
         object.__setattr__(self, "_groups", tuple(groups))
 
     def find(self, text: bytes) -> Iterator[Span]:
