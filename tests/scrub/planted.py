@@ -1,4 +1,4 @@
-"""Secrets of every form, none of which is one, put together so that no scanner takes them for it."""
+"""Secrets of every form that are none, put together so that no scanner takes them for one."""
 
 from __future__ import annotations
 
@@ -127,5 +127,5 @@ LEFT: dict[str, list[str]] = {
     "phone": ["2026-11-23 02:36:00", "1+1234567890", "o-1041", "12345678901", "1.5e+10"],
     "card": ["4111 1111 1111 1112", "1764000000123", "1234567812345670", "41111111111111111111111"],
     "iban": ["DE89 3704 0044 0532 0130 01", "GB82WEST", "XX82WEST12345698765432"],
-    "ip": ["1.2.3", "300.1.2.3", "12:34:56", "std::vector"],
+    "ip": ["1.2.3", "300.1.2.3", "12:34:56", "std::vector", "::"],
 }
