@@ -51,6 +51,9 @@ class BatchScrubber:
             return replace(letter, value=scrubbed)
         if not letter.value:
             return letter
+        self._metrics.scrub_withheld.labels(
+            "failed" if index in done.failed else "unreadable"
+        ).inc()
         digest = hashlib.sha256(letter.value).hexdigest()
         return replace(letter, value=None, withheld=Withheld(len(letter.value), digest))
 
@@ -60,5 +63,3 @@ class BatchScrubber:
         for (rule, field), count in done.tally.kept.items():
             self._metrics.scrub_kept.labels(rule, field).inc(count)
         self._metrics.scrub_rewritten.inc(done.rewritten)
-        self._metrics.scrub_withheld.labels("unreadable").inc(done.unreadable)
-        self._metrics.scrub_withheld.labels("failed").inc(len(done.withheld) - done.unreadable)

@@ -32,8 +32,8 @@ class Scrubbed:
     withheld: dict[int, str] = field(default_factory=dict)
     """Why a value could not be scrubbed, by index; there is None in its place."""
     rewritten: int = 0
-    unreadable: int = 0
-    """Of those withheld; the scrubber itself failed on the others."""
+    failed: set[int] = field(default_factory=set)
+    """Those of them that could be read, but the scrubber failed on."""
     tally: Tally = field(default_factory=Tally)
 
 
@@ -61,10 +61,10 @@ class Scrubber:
             except UnreadableError as error:
                 done.values[index] = None
                 done.withheld[index] = f"withheld by the scrubber: {error}"
-                done.unreadable += 1
             except Exception as error:  # of whatever kind: the value must not pass
                 done.values[index] = None
                 done.withheld[index] = f"withheld: the scrubber failed on it ({_where(error)})"
+                done.failed.add(index)
             else:
                 done.tally.add(found)
                 done.rewritten += changed != value
