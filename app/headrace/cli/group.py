@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "alerts": "Look at alerts, try rules on the past, and deliver again.",
     "silence": "Mute alerts for a while, list what is muted, end it early.",
     "audit": "Keep, prove and search the audit trail; its keys.",
+    "scrub": "Check rules that rewrite secrets before the archive, and try them.",
     "dlq": "Look at dead letters, and send them again.",
 }
 """Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""

@@ -301,6 +301,8 @@ def variables_of(settings: Settings) -> dict[str, str]:
         environ["HEADRACE_ALERT_RULES"] = str(settings.alert_rules.absolute())
     if settings.prices is not None:
         environ["HEADRACE_PRICES"] = str(settings.prices.absolute())
+    if settings.scrub is not None:
+        environ["HEADRACE_SCRUB"] = str(settings.scrub.absolute())
     if settings.external_url:
         environ["HEADRACE_EXTERNAL_URL"] = settings.external_url
     return environ | _audit_variables(settings.audit)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from headrace.events import topics
 from headrace.events.settings import Settings
@@ -30,6 +30,9 @@ from headrace.streams.dead_letters import DeadLetterWriter
 from headrace.streams.erasure.eraser import Eraser
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
+
+if TYPE_CHECKING:
+    from headrace.streams.scrub.batches import BatchScrubber  # needs the extra scrub
 
 NAME: Final = "archive"
 
@@ -65,12 +68,15 @@ class Archive:
         *,
         tuning: Tuning | None = None,
         options: ArchiveOptions | None = None,
+        scrubber: BatchScrubber | None = None,
     ) -> None:
+        """Make it. ``scrubber``: of the events, None where nothing is scrubbed."""
         self.app = make_app(settings, NAME, tuning or Tuning())
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._settings = settings
         self._metrics = metrics
         self._options = options or ArchiveOptions()
+        self._scrubber = scrubber
         self._eraser = Eraser(settings, sink_of(tables.ERASED), sink_of(tables.DROPPED))
         self._archivers = [self._archiver(route, sink_of(route.table)) for route in ROUTES]
 
@@ -96,6 +102,7 @@ class Archive:
             self._options,
             told=self._tell_sink_up,
             eraser=self._eraser if route.personal else None,
+            scrubber=self._scrubber if route.topic == topics.EVENTS else None,
         )
         source = self.app.topic(name, schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}.{route.topic}", concurrency=1)(

@@ -1,6 +1,7 @@
 """What the archive does with one topic: its records become rows of one table.
 
 fetches of all partitions -> gathered -> what is to be forgotten goes no further, and is counted
+                                      -> scrubbed, where enabled
                                       -> one insert -> refused ones to the dead letters
                                                     -> acknowledged
 """
@@ -12,7 +13,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from time import monotonic, time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from faust.types import StreamT
 
@@ -24,6 +25,9 @@ from headrace.streams.erasure.eraser import Division, Eraser
 from headrace.streams.gather import Gathered, Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
 from headrace.streams.worker_metrics import Metrics
+
+if TYPE_CHECKING:
+    from headrace.streams.scrub.batches import BatchScrubber  # needs the extra scrub
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class Archiver:
         *,
         told: Callable[[], None],
         eraser: Eraser | None = None,
+        scrubber: BatchScrubber | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         """Make one. ``told``: is called whenever :attr:`waiting` was set.
@@ -66,6 +71,7 @@ class Archiver:
         self._metrics = metrics
         self._told = told
         self._eraser = eraser
+        self._scrubber = scrubber
         self._clock = clock
         self._guard = LimitGuard(options.limits)
         self._backoff = Backoff()
@@ -100,15 +106,26 @@ class Archiver:
             before, self._last_taken = self._last_taken, (finished := asyncio.Event())
         started = monotonic()
         letters: dict[int, DeadLetter] = {}
+        division = None if self._eraser is None else self._eraser.divide(gathered)
+        kept = range(len(gathered.values)) if division is None else division.kept
+        values: Values = [gathered.values[place] for place in kept] if division else gathered.values
+        scrubbed = None if self._scrubber is None else await self._scrubber.scrub(values)
 
         def refused(index: int, poison: Poison) -> None:
             if index not in letters:
-                batch, record = gathered.place(index)
-                letter = letters[index] = DeadLetter.of(batch, record, poison)
+                batch, record = gathered.place(kept[index])
+                letter = DeadLetter.of(batch, record, poison)
+                if self._scrubber is not None and scrubbed is not None:
+                    letter = self._scrubber.cleaned(letter, scrubbed, index)
+                letters[index] = letter
                 self._guard.refused(letter.poison)
 
-        division = None if self._eraser is None else self._eraser.divide(gathered)
-        landed = await self._write_kept(gathered, division, refused)
+        if scrubbed is not None:
+            values = scrubbed.values
+            # Told first: for the sink they have no value, which it would give as the reason.
+            for index, why in scrubbed.withheld.items():
+                refused(index, Poison(why))
+        landed = await self._write(self.sink, values, refused)
         if landed:
             age = self._clock() - gathered.oldest
             # Other machines' clocks may be ahead, and a histogram's sum must not fall.
@@ -132,17 +149,6 @@ class Archiver:
             await self._set_aside(letters)
         for event in gathered.events:
             event.ack()
-
-    async def _write_kept(
-        self, gathered: Gathered, division: Division | None, refused: Refused
-    ) -> int:
-        if division is None:
-            return await self._write(self.sink, gathered.values, refused)
-        kept = division.kept
-        values = [gathered.values[index] for index in kept]
-        return await self._write(
-            self.sink, values, lambda index, poison: refused(kept[index], poison)
-        )
 
     async def _count_erased(self, gathered: Gathered, division: Division) -> None:
         assert self._eraser is not None  # noqa: S101 - it made the division

@@ -54,7 +54,9 @@ class Letter:
     """Only from :func:`with_values` and :func:`show`. Hostile: show it to a terminal only with its
     control characters made harmless."""
     whole_bytes: int | None = None
-    """How long the value was, where only its beginning is here."""
+    """How long the value was, where only its beginning is here, or nothing."""
+    sha256: str | None = None
+    """Of the value, where the scrubber withheld it."""
 
 
 class NoSuchLetterError(HeadraceError):
@@ -62,7 +64,7 @@ class NoSuchLetterError(HeadraceError):
 
 
 class CutLetterError(HeadraceError):
-    """Only the beginning of this letter was kept."""
+    """Only the beginning of this letter was kept, or nothing."""
 
 
 async def list_letters(settings: Settings, *, redriven: bool = False) -> list[Letter]:
@@ -122,7 +124,7 @@ async def redrive(settings: Settings, places: Collection[Place] | None = None) -
     acknowledged: a crash between the two sends it twice, and identity removes one. What is refused
     again is a new dead letter. Raises :class:`Retryable` where Kafka is away,
     :class:`NoSuchLetterError` where one of the places holds no dead letter,
-    :class:`CutLetterError` where it holds the beginning of one.
+    :class:`CutLetterError` where it does not hold all of one.
     """
     letters = await list_letters(settings)
     if places is not None:
@@ -133,7 +135,12 @@ async def redrive(settings: Settings, places: Collection[Place] | None = None) -
         letters = [letter for letter in letters if letter.place in set(places)]
         for letter in letters:
             if letter.whole_bytes is not None:
-                raise CutLetterError(f"{letter.place} was too long to be kept: nothing was sent")
+                why = (
+                    "was too long to be kept"
+                    if letter.sha256 is None
+                    else "was withheld by the scrubber"
+                )
+                raise CutLetterError(f"{letter.place} {why}: nothing was sent")
     letters = [letter for letter in letters if letter.whole_bytes is None]
     queue = settings.topic(topics.DEAD_LETTERS)
     async with _producer(settings) as producer, aclosing(with_values(settings, letters)) as whole:
@@ -172,6 +179,7 @@ def _letter(place: Place, headers: dict[str, bytes], record: Any) -> Letter:
         size=len(record.value or b""),
         redriven=False,
         whole_bytes=_number(headers.get(names.WHOLE)),
+        sha256=headers[names.SHA256].decode(errors="replace") if names.SHA256 in headers else None,
     )
 
 

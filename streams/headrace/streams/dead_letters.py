@@ -2,10 +2,11 @@
 
 A record of ``agent.events.dlq`` is the original key and value; its headers say why and where it
 came from. What is too long for the queue (a compressed record may hold far more than the topic's
-limit) is cut, and ``headrace.whole`` says how long it was. A redriven one is followed by a marker:
-no value, the same source headers, and ``headrace.kind`` = ``redriven``. What is dead is therefore
-the first kind less the second, deduplicated by source topic, partition and offset, whatever crashed
-in between.
+limit) is cut, and ``headrace.whole`` says how long it was. Where events are scrubbed, the value is
+the scrubbed one; of what could not be scrubbed only the length stands there, and
+``headrace.sha256``. A redriven one is followed by a marker: no value, the same source headers, and
+``headrace.kind`` = ``redriven``. What is dead is therefore the first kind less the second,
+deduplicated by source topic, partition and offset, whatever crashed in between.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ SOURCE_PARTITION: Final = "headrace.source_partition"
 SOURCE_OFFSET: Final = "headrace.source_offset"
 FAILED_AT: Final = "headrace.failed_at"
 WHOLE: Final = "headrace.whole"
-"""Bytes of the value, where only its beginning is kept."""
+"""Bytes of the value, where only its beginning is kept, or nothing."""
+SHA256: Final = "headrace.sha256"
+"""Of the value in hexadecimal, where nothing of it is kept."""
 
 MAX_KEY: Final = 32_768
 """Bytes kept of a key: half of what the queue has room for beside a value."""
@@ -54,6 +57,15 @@ Headers = list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """What is told of a value that must not be kept."""
+
+    size: int
+    """In bytes."""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A refused record on its way to the queue."""
 
@@ -61,6 +73,8 @@ class DeadLetter:
     value: bytes | None
     poison: Poison
     """With its place."""
+    withheld: Withheld | None = None
+    """In place of the value."""
 
     @classmethod
     def of(cls, batch: RecordBatch, record: Any, poison: Poison) -> DeadLetter:
@@ -113,6 +127,9 @@ class DeadLetterWriter:
         sent = []
         for letter in letters:
             key, value, headers = letter.key, letter.value, headers_of(letter.poison, time())
+            if letter.withheld is not None:
+                headers.append((WHOLE, str(letter.withheld.size).encode()))
+                headers.append((SHA256, letter.withheld.sha256.encode()))
             if value is not None and len(value) > self._max_bytes:
                 headers.append((WHOLE, str(len(value)).encode()))
                 value = value[: self._max_bytes]

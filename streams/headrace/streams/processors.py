@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from headrace.events.settings import Settings
 from headrace.sinks import tables
@@ -14,7 +14,7 @@ from headrace.sinks.audit.keys import open_signing
 from headrace.sinks.audit.vault.vault import open_vault
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.sinks.notify.receivers import read_receivers
-from headrace.streams import archive
+from headrace.streams import archive, scrub
 from headrace.streams.alerts import processor as alerts
 from headrace.streams.alerts import rules
 from headrace.streams.alerts.processor import AlertsProcessor
@@ -34,6 +34,9 @@ from headrace.streams.seal.witness import open_witnesses
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
 
+if TYPE_CHECKING:
+    from headrace.streams.scrub.batches import BatchScrubber  # needs the extra scrub
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -46,7 +49,23 @@ class Options:
 
 def _archive(settings: Settings, metrics: Metrics, options: Options) -> Processor:
     sink_of = partial(ClickHouseSink, settings.need_clickhouse())
-    return Archive(settings, sink_of, metrics, tuning=options.tuning, options=options.archive)
+    return Archive(
+        settings,
+        sink_of,
+        metrics,
+        tuning=options.tuning,
+        options=options.archive,
+        scrubber=_scrubber(settings, metrics),
+    )
+
+
+def _scrubber(settings: Settings, metrics: Metrics) -> BatchScrubber | None:
+    if settings.scrub is None:
+        return None
+    scrub.need_extra()
+    from headrace.streams.scrub import batches, config  # noqa: PLC0415 - need the extra
+
+    return batches.BatchScrubber(config.load(settings.scrub, os.environ), metrics)
 
 
 def _metrics(settings: Settings, metrics: Metrics, options: Options) -> Processor:

@@ -79,6 +79,43 @@ FRESHNESS: Final = MetricDef(
     " headrace_archive_insert_seconds; with lag: it shows how far behind the archive is",
     (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 10_800.0, 86_400.0),
 )
+SCRUBBED: Final = MetricDef(
+    "headrace_scrubbed_total",
+    "counter",
+    ("rule",),
+    "Secrets that were rewritten before the archive, those of events sent twice counted twice",
+    "A rule that never counts finds nothing: try it with `headrace scrub test`",
+)
+SCRUB_REWRITTEN: Final = MetricDef(
+    "headrace_scrub_rewritten_total",
+    "counter",
+    (),
+    "Events of which something was rewritten",
+    "Near the rate of all events: a rule finds too much, see headrace_scrubbed_total",
+)
+SCRUB_KEPT: Final = MetricDef(
+    "headrace_scrub_kept_total",
+    "counter",
+    ("rule", "field"),
+    "Finds in tenant, session, epoch or type, which are never rewritten",
+    "Above 0: agents put what the rule is about into the field; give them other ids",
+)
+SCRUB_WITHHELD: Final = MetricDef(
+    "headrace_scrub_withheld_total",
+    "counter",
+    ("reason",),
+    "Records that could not be scrubbed and were dead-lettered without their content: unreadable"
+    " (not JSON), or failed (the scrubber did)",
+    "unreadable: mend the producer, see `headrace dlq list`; failed: a fault of headrace",
+)
+SCRUB_SECONDS: Final = MetricDef(
+    "headrace_scrub_seconds",
+    "histogram",
+    (),
+    "Time of scrubbing one batch of the archive",
+    "Near headrace_archive_insert_seconds: scrubbing bounds the archive; give patterns `hints`",
+    (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
 LAG: Final = MetricDef(
     "headrace_worker_lag_records",
     "gauge",
@@ -324,6 +361,11 @@ METRICS: Final = (
     RETRIES,
     INSERT_SECONDS,
     FRESHNESS,
+    SCRUBBED,
+    SCRUB_REWRITTEN,
+    SCRUB_KEPT,
+    SCRUB_WITHHELD,
+    SCRUB_SECONDS,
     LAG,
     BUFFERED,
     ASSIGNED,

@@ -68,7 +68,10 @@ def list_command(everything: bool, as_json: bool, state_dir: Path | None) -> Non
 @options.as_json
 @options.state_dir
 def show(place: Place, as_json: bool, state_dir: Path | None) -> None:
-    """Show one dead letter whole. PLACE is as `headrace dlq list` shows it."""
+    """Show one dead letter whole. PLACE is as `headrace dlq list` shows it.
+
+    Of what the scrubber withheld there is its length and its SHA-256.
+    """
     from headrace.streams import dead_letter_box  # noqa: PLC0415 - aiokafka is slow to import
 
     letter = asyncio.run(dead_letter_box.show(options.load(state_dir), place))
@@ -93,7 +96,7 @@ def redrive(
     """Send dead letters back to the topic that they came from.
 
     Mend first what made the archive refuse them: what is refused again is a new dead letter.
-    Sending twice does no harm: identity removes duplicates.
+    Sending twice does no harm: identity removes duplicates. What was cut or withheld is not sent.
     """
     from headrace.streams import dead_letter_box  # noqa: PLC0415 - aiokafka is slow to import
 
@@ -134,6 +137,7 @@ def _json(letter: Letter) -> dict[str, Any]:
         "code": letter.code,
         "sent_again": letter.redriven,
         "cut_from_bytes": letter.whole_bytes,
+        "withheld_sha256": letter.sha256,
         "key": (letter.key or b"").decode(errors="backslashreplace"),
         "value": (letter.value or b"").decode(errors="backslashreplace"),
     }

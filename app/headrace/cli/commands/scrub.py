@@ -1,0 +1,139 @@
+"""``headrace scrub``: what a file of scrubbing rules comes to."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from headrace.cli import options
+from headrace.cli.faults import CommandError
+from headrace.cli.output import print_json, say
+from headrace.cli.progress import Line
+from headrace.cli.text import safe_text
+from headrace.events.errors import SettingsError
+
+if TYPE_CHECKING:
+    from headrace.events.settings import Settings
+    from headrace.streams.scrub.scrubber import Scrubber
+
+file_argument = click.argument(
+    "file", required=False, type=click.Path(dir_okay=False, path_type=Path)
+)
+
+
+@click.group()
+def scrub() -> None:
+    """Check rules that rewrite secrets before the archive, and try them."""
+
+
+@scrub.command(
+    cls=options.Command,
+    examples=("headrace scrub check scrub.toml", "headrace scrub check"),
+)
+@file_argument
+@options.as_json
+@options.state_dir
+def check(file: Path | None, as_json: bool, state_dir: Path | None) -> int:
+    """Check a file of rules: without FILE, that of HEADRACE_SCRUB.
+
+    The key of the pseudonyms must be where the file says. Every mistake is a line on stderr, and
+    the exit code 2. --json prints the rules, one a line.
+    """
+    from headrace.cli.scrub import show  # noqa: PLC0415 - google-re2 is an extra
+
+    try:
+        found = _load(options.load(state_dir), file)
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            print(safe_text(line), file=sys.stderr)
+        return 2
+    if as_json:
+        for rule in found.rules:
+            print_json({"rule": rule.name, "action": rule.action})
+    else:
+        show.show_rules(found)
+        say(f"{len(found.rules):,} rules")
+    return 0
+
+
+@scrub.command(
+    cls=options.Command,
+    examples=(
+        "headrace scrub test scrub.toml",
+        "headrace scrub test scrub.toml --tenant acme --since 2h --json",
+        "headrace scrub test scrub.toml --file events.jsonl",
+    ),
+)
+@file_argument
+@click.option(
+    "--file",
+    "events",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Try it on the events of this file, one a line, in place of the archive's.",
+)
+@click.option(
+    "--since", type=options.Span(), default="1d", show_default=True, help="As 30s, 15m, 2h, 7d."
+)
+@options.tenant
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100_000,
+    show_default=True,
+    help="How many archived events, the latest.",
+)
+@options.as_json
+@options.state_dir
+def test(
+    *,
+    file: Path | None,
+    events: Path | None,
+    since: timedelta,
+    tenant: str | None,
+    limit: int,
+    as_json: bool,
+    state_dir: Path | None,
+) -> int:
+    """Say what the rules of FILE would have rewritten. Writes nothing.
+
+    Without FILE, those of HEADRACE_SCRUB. Of what is found at most the last four characters are
+    shown. Exit code 1 where the `hints` of a rule let something pass that its pattern finds.
+    --json prints a line for each rule, and one for all.
+    """
+    from headrace.cli.archive import connect  # noqa: PLC0415 - clickhouse-connect is slow
+    from headrace.cli.scrub import show, sources, trial  # noqa: PLC0415 - google-re2 is an extra
+
+    settings = options.load(state_dir)
+    scrubber = _load(settings, file)
+    with Line(quiet=as_json) as line:
+
+        def tell(count: int) -> None:
+            line.say(f"{count:,} events")
+
+        if events is not None:
+            tried = trial.run(scrubber, sources.of_file(events), tell)
+        else:
+            with connect(settings) as archive:
+                read = sources.of_archive(archive, since=since, tenant=tenant, limit=limit)
+                tried = trial.run(scrubber, read, tell)
+    if as_json:
+        show.print_lines(scrubber, tried)
+    else:
+        show.show(scrubber, tried)
+    return 1 if tried.missed else 0
+
+
+def _load(settings: Settings, file: Path | None) -> Scrubber:
+    from headrace.streams.scrub import need_extra  # noqa: PLC0415 - as the next
+
+    need_extra()
+    from headrace.streams.scrub import config  # noqa: PLC0415 - google-re2 is an extra
+
+    chosen = file or settings.scrub
+    if chosen is None:
+        raise CommandError("name a file of rules, or set HEADRACE_SCRUB: see docs/scrubbing.md")
+    return config.load(chosen)
