@@ -125,6 +125,8 @@ def test_what_became_of_a_confirmation(
     assert resolved["call_id"] == asked["call_id"]
     assert resolved["args"] == asked["args"]
     assert resolved["wait_ms"] > 0
+    by = (None, "timeout") if outcome == "timeout" else ("nora", "callback")
+    assert (resolved["answered_by"], resolved["answered_how"]) == by
     assert played.of("tool_complete", session)[-1]["status"] == status
 
 
@@ -156,7 +158,11 @@ def test_a_sub_agent(played: Recorder) -> None:
 
 def test_memory_that_is_cleared(played: Recorder) -> None:
     (cleared,) = played.of("memory_cleared", "forget-me")
-    assert cleared == {"cause": "memory_manager", "method": "clear", "cleared": 1}
+    assert cleared == {
+        "cause": "memory_manager",
+        "method": "wipe_all",
+        "cleared": {"memories_cleared": 1, "summaries_cleared": 0, "not_cleared": []},
+    }
 
 
 def test_what_a_session_starts_with(played: Recorder) -> None:

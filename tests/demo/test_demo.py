@@ -118,6 +118,15 @@ def test_totals_for_scripts(tmp_path: Path) -> None:
         "cached_tokens",
     ):
         assert totals[what] > 0, what
+    called = totals["confirmations_allowed"] + totals["confirmations_rejected"]
+    called += totals["confirmations_timed_out"]
+    assert totals["evidence"] == {
+        "session": totals["sessions"],
+        "approval": called,
+        "permission": totals["permission_denials"] + called,
+        "business": 3 * called,
+        "erasure": totals["memory_clears"],
+    }
     assert run.children
     assert run.survivors() == []
     assert list(tmp_path.iterdir()) == []
@@ -148,10 +157,12 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
         "Tokens by model",
         "Slowest turns",
         "refund-unanswered",
-        "10 webhooks arrived, each with a right signature",
+        "webhooks arrived, each with a right signature",
         "fetch_rates fails in 100% of its calls",
         "headrace replay refund-agreed",
-        "confirmation: allow",
+        "confirmation: allow by nora",
+        "Evidence: what the audit policy selects",
+        'User requests "forget me"',
         "headrace verify",
         "it adds up",
         f"headrace up --state-dir {state}",

@@ -17,6 +17,7 @@ from agentao.transport import SdkTransport
 from headrace.cli.demo.llm_server import ScriptedLLM
 from headrace.cli.demo.scenarios import Scenario
 from headrace.cli.demo.tools import DemoTool
+from headrace.producers import answered_by
 
 RESEARCHER_MODEL = "researcher"
 _RESEARCHER = f"""---
@@ -72,6 +73,7 @@ def _person(scenario: Scenario, stop: threading.Event) -> Callable[..., bool]:
     def confirm(*_asked: Any) -> bool:
         thinking = 30.0 if scenario.answer == "late" else 0.25
         stop.wait(thinking)
+        answered_by(scenario.approver)
         return scenario.answer == "allow"
 
     return confirm
@@ -83,4 +85,4 @@ async def play(scenario: Scenario, agent: Agentao, attach: Attach) -> None:
         for turn in scenario.turns:
             await agent.arun(turn.message, max_iterations=turn.max_iterations)
         if scenario.forget:
-            agent.memory_manager.clear()
+            agent.memory_manager.wipe_all()

@@ -94,6 +94,7 @@ def _json(found: Findings, sent: Accepted, heard: Receiver) -> dict[str, Any]:
         "events_archived": found.verdict.totals.archived,
         "events_dropped": dict(sent.dropped),
         "events_missing": found.verdict.totals.missing,
+        "evidence": {one.audit_class: one.records for one in found.evidence},
         "alerts_fired": len(heard.names("firing")),
         "alerts_resolved": len(heard.names("resolved")),
         "webhooks_verified": heard.webhooks,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from headrace.cli.archive import Row, connect
+from headrace.cli.demo.evidence import Evidence, evidence
 from headrace.cli.demo.performance import Accepted
 from headrace.cli.demo.receiver import Receiver
 from headrace.cli.demo.results import QUESTIONS, Question, totals
@@ -39,6 +40,7 @@ class Findings:
     totals: Mapping[str, Any]
     answers: tuple[tuple[Question, list[Row]], ...]
     replayed: tuple[Entry, ...]
+    evidence: tuple[Evidence, ...]
     verdict: Verdict
 
 
@@ -51,6 +53,7 @@ def find(settings: Settings) -> Findings:
             totals=totals(archive),
             answers=tuple((question, archive.rows(question.sql)) for question in QUESTIONS),
             replayed=tuple(build(read_session(archive, session, tenant))),
+            evidence=evidence(archive),
             verdict=verdict,
         )
 
@@ -67,6 +70,12 @@ def show(found: Findings, sent: Accepted, heard: Receiver) -> None:
     tenant, session = REPLAYED
     heading(f"headrace replay {session} --tenant {tenant}")
     show_timeline(found.replayed, full=False)
+    heading("Evidence: what the audit policy selects")
+    table(
+        ("scenario", "records", "kept", "the last of them"),
+        [(one.scenario, one.records, one.kept, one.example) for one in found.evidence],
+        right=("records",),
+    )
     heading("headrace verify")
     say(f"the hook accepted {sent.accepted:,} events, Kafka acknowledged {sent.delivered:,}")
     verify_show.show(found.verdict)
@@ -99,12 +108,20 @@ def answer(question: Question, rows: list[Row]) -> None:
     for line in question.sql.splitlines():
         out.print(Text(INDENT + line, style="dim"), soft_wrap=True)
     columns = list(rows[0]) if rows else []
-    cells = [[_cell(value) for value in row.values()] for row in rows]
+    table(columns, [tuple(row.values()) for row in rows], right=question.numbers)
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()
+) -> None:
+    """Print rows under their names. ``right`` names the columns with numbers."""
+    cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    out = console()
     for style, row in (("cyan", columns), *(("", row) for row in cells)):
         padded = [
             " " * (width - cell_len(text)) + text
-            if name in question.numbers
+            if name in right
             else text + " " * (width - cell_len(text))
             for name, text, width in zip(columns, row, widths, strict=True)
         ]

@@ -18,8 +18,6 @@ from headrace.cli.text import safe_text
 file_argument = click.argument(
     "file", required=False, type=click.Path(dir_okay=False, path_type=Path)
 )
-LAST_SECOND = 2**32 - 1
-"""Since 1970, as the archive keeps times."""
 
 
 @click.group()
@@ -107,8 +105,8 @@ def test(
         raise click.UsageError("--since and --from exclude each other")
     if since is not None:
         start = time.time() - since.total_seconds()
-    selection = past.Selection(start or 0.0, LAST_SECOND if end is None else end, tenant)
-    if not 0 <= selection.start < selection.end <= LAST_SECOND:
+    selection = past.Selection(start or 0.0, past.LAST_SECOND if end is None else end, tenant)
+    if not 0 <= selection.start < selection.end <= past.LAST_SECOND:
         raise click.UsageError("the span must end after it begins, and lie after 1970")
     settings = options.load(state_dir)
     current = files.load(settings)

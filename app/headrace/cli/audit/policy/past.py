@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from headrace.cli.progress import Line
 from headrace.events.envelope import Envelope
 from headrace.streams.audit.policy import Policy
 
+LAST_SECOND: Final = 2.0**32 - 1
+"""Since 1970, as the archive keeps times."""
 TOLD_EVERY: Final = 0.1
 """Seconds between two looks of the progress."""
 
@@ -36,9 +38,9 @@ _READ: Final = "SELECT tenant, session, epoch, seq, ts, type, data, user" + _EVE
 class Selection:
     """Which events of the archive are looked at."""
 
-    start: float
+    start: float = 0.0
     """Seconds since 1970."""
-    end: float
+    end: float = LAST_SECOND
     tenant: str | None = None
 
     def parameters(self, types: frozenset[str]) -> dict[str, Any]:
@@ -66,11 +68,10 @@ def try_out(
     trial = Trial(policy, current)
     types = policy.types | (current.types if current else frozenset())
     unreadable = 0
-    parameters = selection.parameters(types)
     with Line() as line:
         line.say("Looking into the archive")
-        wanted: int = archive.rows(_COUNT, parameters)[0]["events"]
-        for event, size in _told(line, wanted, _read(archive, parameters)):
+        wanted: int = archive.rows(_COUNT, selection.parameters(types))[0]["events"]
+        for event, size in _told(line, wanted, read(archive, selection, types)):
             if event is None:
                 unreadable += 1
             else:
@@ -88,7 +89,14 @@ def _told(line: Line, wanted: int, events: Iterator[Any]) -> Iterator[Any]:
         yield event
 
 
-def _read(archive: Archive, parameters: Mapping[str, Any]) -> Iterator[tuple[Envelope | None, int]]:
+def read(
+    archive: Archive, selection: Selection, types: frozenset[str]
+) -> Iterator[tuple[Envelope | None, int]]:
+    """Yield events of these types with the bytes of their data, None for one that cannot be read.
+
+    One by one, in no order. Raises CommandError.
+    """
+    parameters = selection.parameters(types)
     for tenant, session, epoch, seq, ts, kind, text, user in archive.stream(_READ, parameters):
         data = _data_of(text)
         if data is None:

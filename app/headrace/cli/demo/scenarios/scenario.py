@@ -33,6 +33,8 @@ class Scenario:
     tools: tuple[str, ...] = ()
     answer: Answer = "allow"
     """What the person says who is asked for confirmation; ``late`` says nothing in time."""
+    approver: str = "nora"
+    """Who is asked."""
     confirm_timeout: float | None = None
     """Seconds."""
     deny: tuple[str, ...] = ()
