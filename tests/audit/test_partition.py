@@ -160,6 +160,19 @@ def resume(splitter: Splitter, zombie: Partition, writer: bytes) -> None:
         zombie.fold = fold
 
 
+def test_who_was_overtaken_saves_nothing() -> None:
+    splitter = Splitter(source([line(seq) for seq in range(1, 8)]))
+    splitter.split(2)
+    splitter.save()
+    zombie, writer = splitter.state, splitter.writer
+    assert zombie is not None
+    splitter.begin()  # another, which dies at once
+    for _ in range(2):
+        resume(splitter, zombie, writer)
+    splitter.state = None
+    good(splitter, splitter.finish())
+
+
 @settings(max_examples=100, deadline=None)
 @given(values, st.lists(st.tuples(st.integers(1, 9), st.integers(0, 6)), max_size=8))
 def test_a_redo_gives_the_same_bytes(
