@@ -4,29 +4,17 @@ import importlib
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import click
 import pytest
 
 from headrace.cli import commands
-from headrace.cli.group import COMMANDS, cli
+from headrace.cli.group import COMMANDS
 from headrace.cli.options import Command
 from tests.cli.conftest import Cli, process
+from tests.docs.generate import every_command
 
 HEAVY = ("aiokafka", "faust", "clickhouse_connect", "httpx", "agentao", "chdb", "rich")
-
-
-def every_command() -> Iterator[tuple[str, click.Command]]:
-    """Leaf commands by their path."""
-    context = click.Context(cli, **cli.context_settings)
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from ((f"{name} {sub}", one) for sub, one in command.commands.items())
-        else:
-            yield name, command
 
 
 def test_the_table_has_every_command_there_is() -> None:

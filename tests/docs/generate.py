@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from headrace.cli.group import COMMANDS, cli
+from headrace.cli.group import LazyGroup, cli
 from headrace.events.metrics import METRICS as AGENT_METRICS
 from headrace.events.metrics import WATERMARK, Metric
 from headrace.events.settings import VARIABLES
@@ -102,14 +102,20 @@ def parent() -> click.Context:
 
 def every_command() -> Iterator[tuple[str, click.Command]]:
     """Yield the commands that do something, by their path."""
-    context = parent()
-    for name in COMMANDS:
-        command = cli.get_command(context, name)
+    yield from _commands_of(cli, parent(), "")
+
+
+def _commands_of(
+    group: click.Group, context: click.Context, path: str
+) -> Iterator[tuple[str, click.Command]]:
+    # In the group's own order where it is written down.
+    for name in group.list_commands(context) if isinstance(group, LazyGroup) else group.commands:
+        command = group.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
-            yield from ((f"{name} {sub}", one) for sub, one in command.commands.items())
+            yield from _commands_of(command, context, f"{path}{name} ")
         else:
-            yield name, command
+            yield f"{path}{name}", command
 
 
 def _cell(text: str) -> str:

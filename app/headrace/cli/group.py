@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -28,32 +28,48 @@ COMMANDS: Final[dict[str, str]] = {
     "verify": "Account for every event: archived, set aside, dropped, in flight or missing.",
     "alerts": "Look at alerts, try rules on the past, and deliver again.",
     "silence": "Mute alerts for a while, list what is muted, end it early.",
+    "audit": "Keep, prove and search the audit trail; its keys.",
     "dlq": "Look at dead letters, and send them again.",
 }
 """Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names and help without importing them."""
+    """A group that knows its commands' names and help without importing them.
+
+    A command is ``<package>.<name>.<name>``.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        lazy: Mapping[str, str] = COMMANDS,
+        package: str = "headrace.cli.commands",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy
+        """Names, with a line of help each."""
+        self._package = package
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.lazy:
             return None
-        module = importlib.import_module(f"headrace.cli.commands.{cmd_name}")
+        module = importlib.import_module(f"{self._package}.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(self.lazy.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in self.lazy and not args[0].startswith("-"):
             ctx.fail(f"no such command {args[0]!r}")
         return super().resolve_command(ctx, args)
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, final
+from typing import Any, Final, final, overload
 
 from prometheus_client import CollectorRegistry
 
 from headrace.events import topics
 from headrace.events.errors import HeadraceError
-from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
+from headrace.events.settings import AuditSettings, ClickHouseSettings, KafkaSettings, Settings
 from headrace.local.background import BackgroundLoop
 from headrace.local.endpoint import Endpoint, Page
 from headrace.local.kept_topics import KeptTopics
@@ -28,6 +28,7 @@ from headrace.local.state_dir import StateDir, write_private
 from headrace.local.supervisor import Supervisor
 from headrace.producers.lanes import undelivered_bytes
 from headrace.sinks import schema
+from headrace.sinks.audit.keys import ensure_local
 from headrace.streams import topic_admin
 
 WORKERS: Final = ("archive", "metrics", "alerts", "notify")
@@ -179,6 +180,7 @@ class LocalStack:
             say=self._say,
             patience=self._patience,
         )
+        await asyncio.to_thread(ensure_local, self.writer)
         await self._supervisor.start()
         self._endpoint = Endpoint(
             status=self._status_now, metrics=self._metrics_now, page=self._page
@@ -295,4 +297,31 @@ def variables_of(settings: Settings) -> dict[str, str]:
         environ["HEADRACE_PRICES"] = str(settings.prices.absolute())
     if settings.external_url:
         environ["HEADRACE_EXTERNAL_URL"] = settings.external_url
-    return environ
+    return environ | _audit_variables(settings.audit)
+
+
+def _audit_variables(audit: AuditSettings) -> dict[str, str]:
+    given: dict[str, str | Path | None] = {
+        "POLICY": audit.policy,
+        "VAULT": _place(audit.vault),
+        "KEYS": _place(audit.keys),
+        "SIGNING_KEYS": audit.signing_keys,
+        "MASTER_KEY": audit.master_key,
+        "MASTER_KEY_FILE": audit.master_key_file,
+        "KMS_KEY": audit.kms_key,
+        "WITNESSES": ",".join(map(_place, audit.witnesses)) or None,
+    }
+    return {
+        f"HEADRACE_AUDIT_{name}": str(value.absolute() if isinstance(value, Path) else value)
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+@overload
+def _place(where: str) -> str: ...
+@overload
+def _place(where: str | None) -> str | None: ...
+def _place(where: str | None) -> str | None:
+    """Make a directory absolute; leave ``s3://`` and ``https://`` alone."""
+    return where if where is None or "://" in where else str(Path(where).absolute())

@@ -10,6 +10,7 @@
       kafka.json       the addresses that Kafka has had, the last first
       kept-topics.db   what alerts and silences say, for the next Kafka
       clickhouse/      the archive
+      audit/           master key, data keys, signing keys and vault of the audit trail
       logs/NAME.log    what each part printed, bounded
       .shipper-*.json  how the stack's shipper fares
       spool/           of producers that are not told of another place

@@ -45,9 +45,9 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_AUDIT_VAULT": "Directory or s3://bucket/prefix of the sealed evidence",
     "HEADRACE_AUDIT_KEYS": "Directory or s3://bucket/prefix of the wrapped data keys",
     "HEADRACE_AUDIT_SIGNING_KEYS": "Directory of the keys that sign checkpoints",
-    "HEADRACE_AUDIT_MASTER_KEY": "Base64 of the 32 bytes that wrap the data keys",
-    "HEADRACE_AUDIT_MASTER_KEY_FILE": "File that holds them, in place of the variable",
-    "HEADRACE_AUDIT_KMS_KEY": "AWS KMS key id or ARN that wraps the data keys, in place of both",
+    "HEADRACE_AUDIT_MASTER_KEY": "Base64 of the 32 bytes that wrap data keys; former ones behind",
+    "HEADRACE_AUDIT_MASTER_KEY_FILE": "File that holds them, a line each, in place of the variable",
+    "HEADRACE_AUDIT_KMS_KEY": "AWS KMS key that wraps the data keys; former ones by commas",
     "HEADRACE_AUDIT_WITNESSES": "Directories and http[s] URLs that get checkpoints, by commas",
     "HEADRACE_AUDIT_CLICKHOUSE_URL": "http[s]://audit_reader:password@host:port/database",
     "HEADRACE_SCRUB": "TOML file of what is scrubbed before the archive (default: nothing)",
@@ -141,7 +141,9 @@ class AuditSettings:
     """The same, for wrapped data keys: never under the vault, which nobody can delete from."""
     signing_keys: Path | None = None
     master_key: str | None = field(default=None, repr=False)
-    """Base64 of 32 bytes."""
+    """Base64 of 32 bytes; former keys behind it, by blanks."""
+    master_key_file: Path | None = None
+    """The same, a key a line; read by who needs it alone."""
     kms_key: str | None = None
     witnesses: tuple[str, ...] = ()
     clickhouse_url: str | None = field(default=None, repr=False)
@@ -281,13 +283,18 @@ def _clickhouse(environ: Mapping[str, str], url: str) -> ClickHouseSettings:
 
 def _audit(environ: Mapping[str, str]) -> AuditSettings:
     prefix = "HEADRACE_AUDIT_"
+    masters = [prefix + name for name in ("MASTER_KEY", "MASTER_KEY_FILE", "KMS_KEY")]
+    given = [name for name in masters if environ.get(name)]
+    if len(given) > 1:
+        raise SettingsError(f"{' and '.join(given)} exclude each other: one master key wraps")
     witnesses = environ.get(prefix + "WITNESSES", "").split(",")
     return AuditSettings(
         policy=_path(environ, prefix + "POLICY"),
         vault=environ.get(prefix + "VAULT") or None,
         keys=environ.get(prefix + "KEYS") or None,
         signing_keys=_path(environ, prefix + "SIGNING_KEYS"),
-        master_key=_secret(environ, prefix + "MASTER_KEY"),
+        master_key=environ.get(prefix + "MASTER_KEY") or None,
+        master_key_file=_path(environ, prefix + "MASTER_KEY_FILE"),
         kms_key=environ.get(prefix + "KMS_KEY") or None,
         witnesses=tuple(name.strip() for name in witnesses if name.strip()),
         clickhouse_url=environ.get(prefix + "CLICKHOUSE_URL") or None,

@@ -1,0 +1,1 @@
+"""A subcommand of ``headrace audit`` a module, imported when it is called."""
