@@ -7,7 +7,7 @@ BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
 .PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
-        bench-metrics-kafka bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
+        bench-metrics-kafka bench-audit bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +54,7 @@ format: $(STAMP) ## Format and fix
 bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 	$(BIN)/python benchmarks/alerts.py
 
-bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
+bench: bench-hook bench-archive bench-metrics bench-audit bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
@@ -68,6 +68,9 @@ bench-metrics: $(BENCH) ## The metrics beside plain Faust and Quix Streams, from
 bench-metrics-kafka: $(BENCH) ## The same on a real Apache Kafka
 	@$(BIN)/python -m tests.stack.kafka_jars
 	$(BIN)/python benchmarks/metrics.py --kafka
+
+bench-audit: $(BENCH) ## The split of the audit trail alone, from a full topic, one core
+	$(BIN)/python benchmarks/audit_split.py
 
 bench-pipeline: $(BENCH) ## Two million events through the whole local chain
 	$(BIN)/python benchmarks/pipeline.py

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from realistic import mix
+from realistic import SessionEvent, mix
 
 from headrace.events.identity import new_epoch
 
@@ -45,9 +45,16 @@ def encoded(
     count: int, began: float = 1_764_000_000, rate: float = 1000
 ) -> Iterator[tuple[bytes, bytes]]:
     """(key, value) as the hook would write them, ``rate`` a second from ``began`` on."""
-    epochs: dict[str, _Epoch] = {}
     # Parsing the same sample again and again would time the generator.
-    for number, (session, event) in enumerate(mix(count)):
+    return written(mix(count), began, rate)
+
+
+def written(
+    events: Iterable[SessionEvent], began: float = 1_764_000_000, rate: float = 1000
+) -> Iterator[tuple[bytes, bytes]]:
+    """The same of events that are given."""
+    epochs: dict[str, _Epoch] = {}
+    for number, (session, event) in enumerate(events):
         epoch = epochs.get(session)
         if epoch is None:
             epoch = epochs[session] = _Epoch(f"tenant-{len(epochs) % TENANTS}")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from metrics_expected import Expected, check
-from one_worker import worker
+from one_worker import on_core, worker
 
 from headrace.events.settings import Settings
 
@@ -46,17 +44,6 @@ class Result:
     @property
     def cpu_us(self) -> float:
         return self.cpu_seconds / self.events * 1e6
-
-
-@contextlib.contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What this thread starts meanwhile has one processor, all its threads together."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 SHOWN = {

@@ -104,6 +104,17 @@ def worker(
         process.wait(30)
 
 
+@contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What this thread starts meanwhile has one processor, all its threads together."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def yardstick() -> float:
     """Seconds of a fixed loop: shared machines drift by a factor of two, and so do figures."""
     begin = time.perf_counter()

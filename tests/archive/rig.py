@@ -70,6 +70,8 @@ class Rig:
     workers: list[Worker] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     """What a worker finds in its environment beside the stack's."""
+    program: str = "headrace.streams.worker"
+    """The module that a worker runs."""
 
     @property
     def settings(self) -> Settings:
@@ -100,7 +102,7 @@ class Rig:
             **self.environment,
         }
         log = self.directory / f"worker-{len(self.workers)}.log"
-        command = [sys.executable, "-m", "headrace.streams.worker", name]
+        command = [sys.executable, "-m", self.program, name]
         command += ["--session-timeout", str(self.session_timeout), *arguments]
         process = _spawn(command, environment, log)
         assert process.stdout is not None

@@ -39,14 +39,18 @@ class TopicSpec:
     config: dict[str, str] = field(default_factory=dict)
 
 
+def sealed_bytes(max_event_bytes: int) -> int:
+    """Return what a record of agent.audit may take: ciphertext in base64 is longer by a third."""
+    return max_event_bytes * 4 // 3 + 131_072
+
+
 def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tuple[TopicSpec, ...]:
     """Every topic of headrace. ``partitions`` is for the topics keyed by session."""
     if partitions < 1:
         raise SettingsError(f"partitions must be at least 1, not {partitions}")
     # Room for the record's framing, its key and its headers beside the event.
     message = {"max.message.bytes": str(max_event_bytes + 65_536)}
-    # Ciphertext in base64 is longer by a third.
-    sealed = {"max.message.bytes": str(max_event_bytes * 4 // 3 + 131_072)}
+    sealed = {"max.message.bytes": str(sealed_bytes(max_event_bytes))}
     kept = {"cleanup.policy": "delete", "retention.ms": "-1"}
     limited = {"cleanup.policy": "delete", "retention.ms": str(retention_days * DAY_MS)}
     compacted = {"cleanup.policy": "compact"}

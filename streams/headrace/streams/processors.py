@@ -20,6 +20,9 @@ from headrace.streams.alerts import rules
 from headrace.streams.alerts.processor import AlertsProcessor
 from headrace.streams.archive import Archive
 from headrace.streams.archiver import ArchiveOptions
+from headrace.streams.audit import policy
+from headrace.streams.audit import processor as audit
+from headrace.streams.audit.processor import AuditProcessor
 from headrace.streams.metrics import prices, processor
 from headrace.streams.metrics.processor import MetricsProcessor
 from headrace.streams.notify import processor as notify
@@ -101,10 +104,18 @@ def _notify(settings: Settings, metrics: Metrics, options: Options) -> Processor
     return NotifyProcessor(settings, Plan(found, receivers), metrics, tuning=options.tuning)
 
 
+def _audit(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    from headrace.sinks.audit.keys import open_keys  # noqa: PLC0415
+
+    judged_by = policy.load(settings.audit.policy)
+    return AuditProcessor(settings, metrics, open_keys(settings), judged_by, tuning=options.tuning)
+
+
 FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {
     archive.NAME: _archive,
     processor.NAME: _metrics,
     alerts.NAME: _alerts,
     notify.NAME: _notify,
+    audit.NAME: _audit,
     seal.NAME: _seal,
 }

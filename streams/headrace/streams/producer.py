@@ -12,16 +12,20 @@ REQUEST_TIMEOUT_MS: Final = 30_000
 """A healthy cluster acknowledges in milliseconds, one that elects a leader in seconds."""
 
 
-async def start_producer(settings: Settings, name: str) -> AIOKafkaProducer:
+async def start_producer(
+    settings: Settings, name: str, *, max_batch_bytes: int = 16_384
+) -> AIOKafkaProducer:
     """Start a producer whose sends are done once every in-sync replica has them.
 
-    Raises KafkaError or OSError where Kafka is away.
+    ``max_batch_bytes``: of a batch of several records. Raises KafkaError or OSError where Kafka is
+    away.
     """
     producer = AIOKafkaProducer(
         **settings.need_kafka().client_kwargs(),
         client_id=f"headrace-{name}",
         acks="all",
         linger_ms=5,
+        max_batch_size=max_batch_bytes,
         max_request_size=settings.max_event_bytes + 131_072,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
     )

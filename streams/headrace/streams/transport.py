@@ -154,6 +154,7 @@ class CoalescingConsumer(driver.Consumer):
         self._current: set[int] = set()
         self._room = asyncio.Event()
         self._buffered_bytes = 0
+        self._rewinds: dict[TP, int] = {}
         self.assignments = 0
         """How many times it has been told its partitions."""
 
@@ -176,10 +177,28 @@ class CoalescingConsumer(driver.Consumer):
             return self.committed_offset(tp)
         return max(self.committed_offset(tp), self._thread.position_of(tp))
 
+    def rewind(self, tp: TP, offset: int) -> None:
+        """Read a partition again from an offset on, from the next fetch on.
+
+        What was handed out and is not yet acknowledged is forgotten then: acknowledging it counts
+        for nothing. What is committed goes back as well, so that it says what is left to do.
+        """
+        self._rewinds[tp] = offset
+        self._room.set()
+
+    async def _rewind(self) -> None:
+        # Between two fetches: what a fetch brings that was under way would look like a gap.
+        while self._rewinds:
+            tp, offset = self._rewinds.popitem()
+            if tp in self.assignment():
+                await self.seek(tp, offset)
+                self._committed_offset[tp] = offset
+
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        await self._rewind()
         if not await self._has_room():
             return
         records, active = await self._wait_next_records(timeout)

@@ -294,6 +294,63 @@ ALERTS_UNREADABLE: Final = MetricDef(
     "Records of agent.metrics that are not as the metrics processor writes them, passed over",
     "Above 0: something else writes to agent.metrics, or versions do not fit",
 )
+AUDIT_ENTRIES: Final = MetricDef(
+    "headrace_audit_entries_total",
+    "counter",
+    ("class",),
+    "Entries that were written to agent.audit, by class of evidence",
+    "Flat while agents work: does the policy select what it should",
+)
+AUDIT_DUPLICATES: Final = MetricDef(
+    "headrace_audit_duplicates_total",
+    "counter",
+    (),
+    "Events that came again at another offset, and were not copied again",
+    "Grows after a crash or a restart of Kafka; all the time: a producer ships again and again",
+)
+AUDIT_UNREADABLE: Final = MetricDef(
+    "headrace_audit_unreadable_total",
+    "counter",
+    (),
+    "Records of agent.events that are no events, and so no evidence",
+    "`headrace dlq list`",
+)
+AUDIT_REJECTED: Final = MetricDef(
+    "headrace_audit_rejected_total",
+    "counter",
+    ("reason",),
+    "Events that are evidence by the policy and are in no log; too_large: sealed, they are more"
+    " than a record of agent.audit may take",
+    "Above 0: agent.events takes more than HEADRACE_MAX_EVENT_BYTES, or the worker has another",
+)
+AUDIT_REDONE: Final = MetricDef(
+    "headrace_audit_redone_total",
+    "counter",
+    (),
+    "Entries that were made again after a restart or a rebalance, and found as they were written",
+    "All the time: workers end again and again, read their log",
+)
+AUDIT_VOID: Final = MetricDef(
+    "headrace_audit_void_total",
+    "counter",
+    (),
+    "Records of agent.audit that do not count: written by a worker that another had overtaken",
+    "All the time: something else writes to agent.audit, or workers are away for too long",
+)
+AUDIT_MISSED: Final = MetricDef(
+    "headrace_audit_missed_total",
+    "counter",
+    (),
+    "Records that Kafka deleted before they were judged: evidence may be among them",
+    "Above 0: `headrace worker audit` was away for longer than agent.events is kept",
+)
+AUDIT_FORGOTTEN: Final = MetricDef(
+    "headrace_audit_forgotten_epochs_total",
+    "counter",
+    (),
+    "Epochs whose numbers are no longer remembered: what of them comes again is copied again",
+    "Growing: more sessions at a time than a partition remembers; more partitions",
+)
 
 SEAL_LEAVES: Final = MetricDef(
     "headrace_seal_leaves_total",
@@ -384,6 +441,14 @@ METRICS: Final = (
     ALERTS_TRANSITIONS,
     ALERTS_LATE,
     ALERTS_UNREADABLE,
+    AUDIT_ENTRIES,
+    AUDIT_DUPLICATES,
+    AUDIT_UNREADABLE,
+    AUDIT_REJECTED,
+    AUDIT_REDONE,
+    AUDIT_VOID,
+    AUDIT_MISSED,
+    AUDIT_FORGOTTEN,
     NOTIFICATIONS,
     NOTIFY_WAITING,
     NOTIFY_PARKED,

@@ -11,9 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from headrace.events.errors import HeadraceError
+from headrace.sinks.audit.leaf import Leaf, LeafError, read
 from headrace.sinks.audit.tree.merkle import leaf_hash
 
 CLAIM: Final = b"claim/"
@@ -36,26 +35,6 @@ class ForkError(HeadraceError):
         self.offset = offset
 
 
-class LeafHead(msgspec.Struct, gc=False, frozen=True):
-    """What readers of a log must know of a leaf. Times in seconds since 1970."""
-
-    log: str
-    index: int
-    prev: str
-    offset: int
-    """In the source partition."""
-    kind: str
-    ts: float
-    policy: str
-    audit_class: str | None = msgspec.field(name="class", default=None)
-    """Not of a policy's entry."""
-    text: str | None = None
-    """The whole policy, of its entry alone."""
-
-
-_head: Final = msgspec.json.Decoder(LeafHead).decode
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One accepted entry."""
@@ -63,7 +42,7 @@ class Entry:
     leaf: bytes
     """As it was written."""
     hash: bytes
-    head: LeafHead
+    head: Leaf
     at: int
     """The offset in agent.audit."""
 
@@ -128,8 +107,8 @@ class Fold:
             self.void += 1
             return None
         try:
-            head = _head(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            head = read(value)
+        except LeafError:
             raise ForkError("?", -1, record.offset, "what was written is no entry") from None
         return self._append(Entry(value, leaf_hash(value), head, record.offset))
 

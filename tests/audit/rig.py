@@ -1,0 +1,96 @@
+"""The split as it runs: events go into agent.events, evidence comes out in agent.audit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from headrace.events import topics
+from headrace.streams.audit.fold import Entry
+from headrace.streams.read_to import read_to
+from tests.archive.rig import PARTITIONS, Rig, Worker
+from tests.audit.keys import DerivedKeys
+from tests.audit.log import accepted
+from tests.audit.sources import POLICY_TEXT, evidence, expected, line, policies_of
+from tests.support import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class AuditRig(Rig):
+    program: str = "tests.audit.worker"
+    keys: DerivedKeys = field(default_factory=DerivedKeys)
+
+    def __post_init__(self) -> None:
+        self.environment["PYTHONPATH"] = str(ROOT)
+        self.judge_by(POLICY_TEXT)
+
+    def judge_by(self, text: str) -> None:
+        """Give the next workers a policy."""
+        path = self.directory / "policy.toml"
+        path.write_text(text)
+        self.environment["HEADRACE_AUDIT_POLICY"] = str(path)
+
+    async def begin(self) -> Worker:
+        worker = await self.start(name="audit")
+        await wait_until(worker.healthy, 60, what="healthy")
+        return worker
+
+    async def read(self, topic: str) -> list[list[Any]]:
+        """Read a topic whole, by partition."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            found = []
+            for number in range(PARTITIONS):
+                place = TopicPartition(self.prefix + topic, number)
+                consumer.assign([place])
+                await consumer.seek_to_beginning(place)
+                ends = await consumer.end_offsets([place])
+                found.append([record async for record in read_to(consumer, ends)])
+            return found
+        finally:
+            await consumer.stop()
+
+    async def entries(self) -> list[list[Entry]]:
+        """What a reader of agent.audit accepts: nothing of it forks."""
+        return [accepted(records) for records in await self.read(topics.AUDIT)]
+
+    async def written(self) -> int:
+        return sum(map(len, await self.entries()))
+
+    async def agree(self, timeout: float = 60) -> list[list[Entry]]:
+        """Wait until each log holds the evidence of its partition: all of it, in order, once."""
+        sources = await self.read(topics.EVENTS)
+
+        async def same() -> list[list[Entry]] | None:
+            logs = await self.entries()
+            agreed = map(self._agrees, sources, logs)
+            return logs if all(agreed) else None
+
+        try:
+            return await wait_until(same, timeout, what="the evidence that the events are") or []
+        except AssertionError as error:
+            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
+            state = [
+                (len(source), len(log))
+                for source, log in zip(sources, await self.entries(), strict=True)
+            ]
+            raise AssertionError(f"{error}: {state}\n{logs}") from None
+
+    def _agrees(self, source: Sequence[Any], log: Sequence[Entry]) -> bool:
+        policies = policies_of(log)
+        if not source or not policies:
+            return not source
+        want = [(one.offset, one.value) for one in expected(source, policies)]
+        return evidence(log, self.keys) == want
+
+
+def some(first: int, last: int) -> list[bytes | None]:
+    """Events of three sessions, which go round the partitions."""
+    return [line(seq, "stu"[seq % 3]) for seq in range(first, last + 1)]

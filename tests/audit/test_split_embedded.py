@@ -1,0 +1,9 @@
+"""The split on the embedded broker."""
+
+from __future__ import annotations
+
+from tests.audit.behaviour import SplitBehaviour
+
+
+class TestSplitEmbedded(SplitBehaviour):
+    session_timeout = 3.0
