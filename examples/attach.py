@@ -17,11 +17,12 @@ from typing import Any
 from agentao import Agentao
 from agentao.transport import SdkTransport
 
-from headrace.producers import EventProducer
+from headrace.producers import EventProducer, answered_by
 
 
 def ask(tool: str, _description: str, args: dict[str, Any]) -> bool:
     print(f"May the agent use {tool} with {args}? [y/n] ", end="", flush=True)
+    answered_by("ada")  # who sits at this terminal: recorded with the answer
     # Not input(): a thread that still waits in there would stop the program from ending.
     return os.read(sys.stdin.fileno(), 80).strip() == b"y"
 

@@ -120,7 +120,8 @@ def test_attach(bench: Bench, says: str, outcome: str) -> None:
     assert (bench.directory / "report.txt").exists() == (outcome == "allow")
     events = bench.events()
     assert events[0].type == "session_start"
-    assert [e.data["outcome"] for e in events if e.type == "confirmation_resolved"] == [outcome]
+    (resolved,) = (e.data for e in events if e.type == "confirmation_resolved")
+    assert (resolved["outcome"], resolved["answered_by"]) == (outcome, "ada")
 
 
 def test_web(bench: Bench) -> None:

@@ -18,7 +18,7 @@ Make = Callable[..., Unshipped]
 
 
 def event(size: int = 100) -> Any:
-    return SimpleNamespace(type="tool_result", data={"content": "x" * size})
+    return SimpleNamespace(type="llm_call_io", data={"content": "x" * size})
 
 
 def test_spooled_are_the_lines_that_lie_there(make: Make, spool_dir: Path) -> None:
@@ -63,6 +63,6 @@ async def test_async_with_ends_the_epochs() -> None:
     async with InMemoryProducer() as producer:
         producer.hook(session="s")(event())
         assert await producer.flush(timeout=5)
-    assert [one.type for one in producer.events()] == ["tool_result", "headrace.epoch_end"]
+    assert [one.type for one in producer.events()] == ["llm_call_io", "headrace.epoch_end"]
     producer.hook(session="s")(event())
     assert len(producer.events()) == 2

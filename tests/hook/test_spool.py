@@ -40,7 +40,7 @@ def chunk(size: int = 500) -> Any:
 
 
 def normal(size: int = 500) -> Any:
-    return SimpleNamespace(type="tool_result", data={"content": "x" * size})
+    return SimpleNamespace(type="llm_call_io", data={"content": "x" * size})
 
 
 def evidence(size: int = 500) -> Any:
