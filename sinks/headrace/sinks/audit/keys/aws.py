@@ -39,7 +39,7 @@ def client(service: str) -> Any:
     Raises :class:`SettingsError`.
     """
     try:
-        import boto3  # noqa: PLC0415 - an extra, and slow
+        from boto3.session import Session  # noqa: PLC0415 - an extra, and slow
         from botocore.config import Config  # noqa: PLC0415 - the same
     except ImportError:
         raise SettingsError('s3:// and AWS KMS need boto3: pip install "headrace[s3]"') from None
@@ -51,7 +51,7 @@ def client(service: str) -> Any:
     )
     with faults(f"AWS {service}"):
         # A session of its own: the default one is shared by threads that may be making clients.
-        return boto3.session.Session().client(service, config=config)
+        return Session().client(service, config=config)
 
 
 @contextmanager
