@@ -23,7 +23,7 @@ from headrace.sinks.audit.keys import (
 from headrace.sinks.audit.keys.master import LocalMasterKey, generate, parse
 from headrace.sinks.audit.keys.names import path_of
 from headrace.sinks.audit.keys.private import locked
-from headrace.sinks.audit.keys.record import Wrapped, decode
+from headrace.sinks.audit.keys.record import Wrapped
 from headrace.sinks.audit.keys.rotation import rotate_master
 from headrace.sinks.audit.keys.store import KeyStore
 from headrace.sinks.audit.keys.survey import survey
@@ -135,15 +135,20 @@ def test_a_rotation_puts_a_fresh_key_into_the_file(local: Settings) -> None:
     assert open_keys(local).current(MANY) == made
 
 
-def test_a_running_worker_takes_the_fresh_key_up_by_itself(local: Settings) -> None:
+def test_a_running_worker_reads_what_was_wrapped_anew(local: Settings) -> None:
     ensure_local(local)
     worker = open_keys(local)
     made = worker.current([ANN])
     rotate_master(local)
     assert worker.by_id(made[ANN].id) == made[ANN].key
+
+
+def test_a_running_worker_wraps_by_the_fresh_key(local: Settings) -> None:
+    ensure_local(local)
+    worker = open_keys(local)
+    rotate_master(local)
     late = worker.current([BOB])[BOB]
-    content = (local.state_dir / "audit" / "keys" / path_of(late.id)).read_bytes()
-    record = decode(late.id, content)
+    record = open_keys(local).record(late.id)
     assert isinstance(record, Wrapped)
     assert record.master == open_keys(local).ring.current.id
 
