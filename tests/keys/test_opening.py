@@ -173,3 +173,31 @@ def test_a_stacks_workers_have_its_keys(tmp_path: Path, monkeypatch: pytest.Monk
         alone = {k: v for k, v in given.items() if "MASTER" not in k} | {variable: value}
         passed = variables_of(load(alone, state_dir=tmp_path))
         assert passed[variable] == value
+
+
+def test_a_store_that_is_no_longer_mounted_gets_no_key(local: Settings, tmp_path: Path) -> None:
+    ensure_local(local)
+    keys = open_keys(local)
+    root = local.state_dir / "audit" / "keys"
+    root.rename(tmp_path / "elsewhere")
+    for there in (False, True):
+        if there:
+            root.mkdir()
+        with pytest.raises(KeyStoreError) as caught:
+            keys.current([ANN])
+        assert str(caught.value) == (
+            f"{root} is no key store: mount it, or run `headrace audit keys init`"
+        )
+        assert not root.exists() or not list(root.iterdir())
+
+
+def test_drafts_that_a_kill_left_long_ago_are_taken_away(local: Settings) -> None:
+    ensure_local(local)
+    root = local.state_dir / "audit" / "keys"
+    old, new = root / ".draft-1-old", root / ".draft-1-new"
+    for draft in (old, new):
+        draft.write_text("{}")
+    os.utime(old, (0, 0))
+    ensure_local(local)
+    assert (old.exists(), new.exists()) == (False, True)
+    assert list(open_keys(local).ids()) == ["pseudonyms"]

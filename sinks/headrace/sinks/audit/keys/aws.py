@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from headrace.events.errors import Retryable, SettingsError
 from headrace.sinks.audit.keys.errors import KeyStoreError
+from headrace.sinks.audit.keys.lanes import LANES
 
-LANES: Final = 16
-"""Calls at once: a call is a round trip of some milliseconds."""
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
 """A few hundred bytes are there in milliseconds."""
