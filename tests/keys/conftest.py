@@ -62,13 +62,21 @@ def aws_variables(endpoint: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def s3(aws: str) -> Any:
-    return boto3.client("s3")
+@pytest.fixture(scope="session")
+def s3(moto: str) -> Any:
+    """A client of its own, that looks at what ours did."""
+    variables = aws_variables(moto)
+    return boto3.client(
+        "s3",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        region_name=variables["AWS_DEFAULT_REGION"],
+    )
 
 
 @pytest.fixture
-def bucket(s3: Any) -> str:
+def bucket(s3: Any, aws: str) -> str:
     """A bucket with versions, which is where shredding has the most to do."""
     name = f"keys-{uuid.uuid4().hex}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -55,7 +56,7 @@ class Scenario:
         raise NotImplementedError
 
     def keys(self, *masters: LocalMasterKey) -> DataKeys:
-        return DataKeys(DirectoryStore(self.home), KeyRing(masters))
+        return DataKeys(DirectoryStore(self.home), KeyRing(masters), lanes=1)
 
     def is_anywhere(self, content: bytes) -> bool:
         files = [path for path in self.home.rglob("*") if path.is_file()]
@@ -221,6 +222,7 @@ def _kill_before(line: int) -> None:
             seen += 1
         return trace
 
+    threading.settrace(trace)
     sys.settrace(trace)
 
 

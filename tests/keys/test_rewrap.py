@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -17,18 +18,19 @@ from headrace.sinks.audit.keys import (
     MissingKeyError,
     ensure_local,
     open_keys,
+    rotation,
 )
 from headrace.sinks.audit.keys.master import LocalMasterKey, generate, parse
 from headrace.sinks.audit.keys.names import path_of
 from headrace.sinks.audit.keys.private import locked
-from headrace.sinks.audit.keys.record import Wrapped, decode
+from headrace.sinks.audit.keys.record import Wrapped
 from headrace.sinks.audit.keys.rotation import rotate_master
 from headrace.sinks.audit.keys.store import KeyStore
 from headrace.sinks.audit.keys.survey import survey
 from tests.keys.conftest import ANN, BASE64, BOB, MASTER, Open, with_audit
 
 NEW = LocalMasterKey(b"n" * 32)
-MANY = [KeyName(f"{n:032x}", "approval") for n in range(20)]
+MANY = [KeyName(f"{n:032x}", "approval") for n in range(6)]
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=64), st.text(max_size=60))
@@ -133,15 +135,20 @@ def test_a_rotation_puts_a_fresh_key_into_the_file(local: Settings) -> None:
     assert open_keys(local).current(MANY) == made
 
 
-def test_a_running_worker_takes_the_fresh_key_up_by_itself(local: Settings) -> None:
+def test_a_running_worker_reads_what_was_wrapped_anew(local: Settings) -> None:
     ensure_local(local)
     worker = open_keys(local)
     made = worker.current([ANN])
     rotate_master(local)
     assert worker.by_id(made[ANN].id) == made[ANN].key
+
+
+def test_a_running_worker_wraps_by_the_fresh_key(local: Settings) -> None:
+    ensure_local(local)
+    worker = open_keys(local)
+    rotate_master(local)
     late = worker.current([BOB])[BOB]
-    content = (local.state_dir / "audit" / "keys" / path_of(late.id)).read_bytes()
-    record = decode(late.id, content)
+    record = open_keys(local).record(late.id)
     assert isinstance(record, Wrapped)
     assert record.master == open_keys(local).ring.current.id
 
@@ -163,6 +170,27 @@ def test_two_rotations_at_once_are_refused(local: Settings) -> None:
     lock = local.state_dir / "audit" / ".master.key.lock"
     with locked(lock), pytest.raises(SettingsError, match=r"another rotation of .* runs: wait"):
         rotate_master(local)
+
+
+def test_a_file_that_cannot_be_written_says_what_to_do_instead(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Kubernetes mounts a secret: whoever makes it puts the fresh key into it."""
+    ensure_local(local)
+    made = open_keys(local).current([ANN])
+    file = local.state_dir / "audit" / "master.key"
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(rotation, "locked", read_only)
+    with pytest.raises(SettingsError, match=r"Read-only file system: put a fresh key before"):
+        rotate_master(local)
+    file.write_text(f"{generate()}\n{file.read_text()}")
+    done = rotate_master(local)
+    assert (done.fresh, done.rewrapped) == (False, 2)
+    file.write_text(file.read_text().split()[0])
+    assert open_keys(local).current([ANN]) == made
 
 
 def test_a_key_of_the_environment_is_rotated_by_who_sets_it(local: Settings) -> None:

@@ -10,12 +10,13 @@ import aiohttp
 import pytest
 
 from headrace.console.page import render
-from headrace.events.errors import HeadraceError
-from headrace.events.settings import load
+from headrace.events.errors import HeadraceError, SettingsError
+from headrace.events.settings import Settings, load
 from headrace.local.kafka import cluster_id
 from headrace.local.minder import Patience
 from headrace.local.stack import LocalStack
 from headrace.producers import condition
+from headrace.sinks.audit.keys import KeyName, ensure_local, open_keys, open_signing
 from tests.local.rows import count, query, send
 from tests.support import unique, wait_until
 
@@ -151,6 +152,22 @@ async def test_a_restart_keeps_the_archive_and_the_addresses(tmp_path: Path) -> 
     async with LocalStack(tmp_path / "state", workers=ARCHIVE) as second:
         assert second.settings == first.settings
         assert await count(second.settings, session) == 5
+
+
+async def test_the_audit_trails_keys_are_made(stack: LocalStack) -> None:
+    (key,) = open_keys(stack.writer).current([KeyName("a" * 32, "approval")]).values()
+    assert open_keys(load({}, state_dir=stack.settings.state_dir)).by_id(key.id) == key.key
+    assert open_signing(stack.settings).current.name == "headrace"
+
+
+async def test_a_lost_master_key_is_told_in_one_line(tmp_path: Path) -> None:
+    ensure_local(Settings(state_dir=tmp_path))
+    (tmp_path / "audit" / "master.key").unlink()
+    stack = LocalStack(tmp_path, workers=ARCHIVE)
+    with pytest.raises(SettingsError, match=r"the master key is lost: [^\n]*restore it"):
+        await stack.start()
+    assert not (tmp_path / "stack.json").exists()
+    assert stack.pid("kafka") is None
 
 
 async def test_a_part_that_cannot_start_is_told_in_one_line(tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from headrace.events.errors import Retryable, SettingsError
 from headrace.sinks.audit.keys.errors import KeyStoreError
+from headrace.sinks.audit.keys.lanes import LANES
 
-LANES: Final = 16
-"""Calls at once: a call is a round trip of some milliseconds."""
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
 """A few hundred bytes are there in milliseconds."""
@@ -39,7 +38,7 @@ def client(service: str) -> Any:
     Raises :class:`SettingsError`.
     """
     try:
-        import boto3  # noqa: PLC0415 - an extra, and slow
+        from boto3.session import Session  # noqa: PLC0415 - an extra, and slow
         from botocore.config import Config  # noqa: PLC0415 - the same
     except ImportError:
         raise SettingsError('s3:// and AWS KMS need boto3: pip install "headrace[s3]"') from None
@@ -51,7 +50,7 @@ def client(service: str) -> Any:
     )
     with faults(f"AWS {service}"):
         # A session of its own: the default one is shared by threads that may be making clients.
-        return boto3.session.Session().client(service, config=config)
+        return Session().client(service, config=config)
 
 
 @contextmanager

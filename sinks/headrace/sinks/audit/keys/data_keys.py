@@ -14,7 +14,7 @@ from headrace.events.errors import SettingsError
 from headrace.sinks.audit.keys.cache import Cache, Cached
 from headrace.sinks.audit.keys.errors import KeysError, MissingKeyError, ShreddedError
 from headrace.sinks.audit.keys.keyring import KeyRing
-from headrace.sinks.audit.keys.lanes import each
+from headrace.sinks.audit.keys.lanes import LANES, each
 from headrace.sinks.audit.keys.master import LENGTH, MasterKey
 from headrace.sinks.audit.keys.names import (
     PSEUDONYMS,
@@ -44,11 +44,11 @@ class DataKeys:
         store: KeyStore,
         ring: KeyRing,
         *,
-        lanes: int = 1,
+        lanes: int = LANES,
         clock: Callable[[], float] = time.time,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``lanes``: how many calls of the store and the master key at once pay."""
+        """``lanes``: how many calls of the store and the master key at once."""
         self.where = store.where
         self.ring = ring
         self._store = store

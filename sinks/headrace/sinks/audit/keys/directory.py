@@ -55,6 +55,11 @@ class DirectoryStore:
 
     def create(self, path: str, content: bytes) -> bool:
         target = self._root / path
+        # Where a disk is not mounted, what is made now would be hidden when it is.
+        if not (self._root / _LOCK).exists():
+            raise KeyStoreError(
+                f"{self.where} is no key store: mount it, or run `headrace audit keys init`"
+            )
         with self._faults("write", path):
             make_private(target.parent)
             return create_private(target, content)
@@ -88,6 +93,8 @@ class DirectoryStore:
     def prepare(self) -> None:
         with self._faults("make", ""):
             make_private(self._root)
+            with self._locked():  # which makes the lock's file
+                pass
             self._sweep(self._root)
 
     def _under(self, folder: Path, begin: str) -> Iterator[str]:

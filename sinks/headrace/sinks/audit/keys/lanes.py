@@ -1,13 +1,15 @@
-"""Several calls at once, where each is a round trip."""
+"""Several calls at once: each waits some milliseconds for a server, or for a disk."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+LANES: Final = 16
 
 
 def each(function: Callable[[T], R], items: Iterable[T], lanes: int) -> list[R]:

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
 from headrace.sinks.audit.keys import data_keys, signing
-from headrace.sinks.audit.keys.aws import LANES
 from headrace.sinks.audit.keys.data_keys import DataKeys
 from headrace.sinks.audit.keys.directory import DirectoryStore
 from headrace.sinks.audit.keys.keyring import KeyRing
@@ -27,9 +26,7 @@ def open_keys(settings: Settings, ring: KeyRing | None = None) -> DataKeys:
 
     Raises :class:`SettingsError` where something is missing, and as :class:`DataKeys`.
     """
-    store = open_store(settings)
-    lanes = 1 if isinstance(store, DirectoryStore) and settings.audit.kms_key is None else LANES
-    return DataKeys(store, ring or open_ring(settings), lanes=lanes)
+    return DataKeys(open_store(settings), ring or open_ring(settings))
 
 
 def open_signing(settings: Settings) -> SigningKeys:

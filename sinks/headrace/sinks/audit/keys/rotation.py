@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,43 +41,44 @@ def rotate_master(
     where it was. The former key stays in our file until the next rotation: a worker may just have
     wrapped by it. Raises as :func:`open_keys` and :meth:`DataKeys.rewrap`.
     """
-    with _alone(settings):
-        ring = None
-        if former is not None:
-            ring = KeyRing([*open_masters(settings), *read_masters(former)])
-        keys = open_keys(settings, ring)
-        fresh = False
-        if in_a_file(settings) and masters_of(survey(keys)) == {keys.ring.current.id}:
-            _put_fresh_first(master_file(settings))
-            keys, fresh = open_keys(settings), True
-        current = keys.ring.current
-        return Rotated(current.id, fresh, keys.rewrap(current, told))
+    if former is not None:
+        keys, fresh = open_keys(settings, _with(settings, former)), False
+    else:
+        fresh = in_a_file(settings) and _put_fresh_first(settings)
+        keys = open_keys(settings)
+    current = keys.ring.current
+    return Rotated(current.id, fresh, keys.rewrap(current, told))
 
 
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Of two that put a fresh key into one file, one's would be lost."""
+def _with(settings: Settings, former: Path) -> KeyRing:
+    return KeyRing([*open_masters(settings), *read_masters(former)])
+
+
+def _put_fresh_first(settings: Settings) -> bool:
+    """Put a fresh key before the one that wraps everything. False: it does not wrap everything.
+
+    Then nothing is wrapped by what stands behind it, which goes.
+    """
     path = master_file(settings)
-    if not in_a_file(settings):
-        yield
-        return
-    lock = path.with_name(f".{path.name}.lock")
+    if not _wraps_all(settings):
+        return False
     try:
-        with locked(lock, wait=False):
-            yield
+        # Of two that put a fresh key into one file, one's would be lost.
+        with locked(path.with_name(f".{path.name}.lock"), wait=False):
+            if not _wraps_all(settings):
+                return False
+            current = path.read_text(encoding="ascii").split()[0]
+            replace_private(path, f"{generate()}\n{current}\n".encode())
     except BlockingIOError:
         raise SettingsError(f"another rotation of {path} runs: wait for it") from None
-    except OSError as error:
-        raise SettingsError(f"{lock} cannot be made: {error.strerror}") from None
-
-
-def _put_fresh_first(path: Path) -> None:
-    """Nothing is wrapped by what stands behind the current key: it goes."""
-    current = path.read_text(encoding="ascii").split()[0]
-    try:
-        replace_private(path, f"{generate()}\n{current}\n".encode())
     except OSError as error:
         raise SettingsError(
             f"{path} cannot be written: {error.strerror}: put a fresh key before the one in it "
             "(`openssl rand -base64 32`) and call this again"
         ) from None
+    return True
+
+
+def _wraps_all(settings: Settings) -> bool:
+    keys = open_keys(settings)
+    return masters_of(survey(keys)) == {keys.ring.current.id}
