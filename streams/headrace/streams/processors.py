@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from headrace.events.settings import Settings
+from headrace.sinks.audit.keys import open_keys
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.sinks.notify.receivers import read_receivers
 from headrace.streams import archive
@@ -62,8 +63,6 @@ def _notify(settings: Settings, metrics: Metrics, options: Options) -> Processor
 
 
 def _audit(settings: Settings, metrics: Metrics, options: Options) -> Processor:
-    from headrace.sinks.audit.keys import open_keys  # noqa: PLC0415
-
     judged_by = policy.load(settings.audit.policy)
     return AuditProcessor(settings, metrics, open_keys(settings), judged_by, tuning=options.tuning)
 
