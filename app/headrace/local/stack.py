@@ -31,7 +31,7 @@ from headrace.sinks import schema
 from headrace.sinks.audit.keys import ensure_local
 from headrace.streams import topic_admin
 
-WORKERS: Final = ("archive", "metrics", "alerts", "notify")
+WORKERS: Final = ("archive", "metrics", "alerts", "notify", "audit")
 """The stream processors of the stack."""
 
 KEPT: Final = (topics.ALERTS, topics.ALERTS_STATE, topics.SILENCES, topics.DELIVERIES)
@@ -295,6 +295,8 @@ def variables_of(settings: Settings) -> dict[str, str]:
         environ["HEADRACE_ALERT_RULES"] = str(settings.alert_rules.absolute())
     if settings.prices is not None:
         environ["HEADRACE_PRICES"] = str(settings.prices.absolute())
+    if settings.scrub is not None:
+        environ["HEADRACE_SCRUB"] = str(settings.scrub.absolute())
     if settings.external_url:
         environ["HEADRACE_EXTERNAL_URL"] = settings.external_url
     return environ | _audit_variables(settings.audit)
