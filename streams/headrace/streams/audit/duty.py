@@ -186,7 +186,7 @@ class Duty:
 
     async def _work(self, link: Link, state: Partition) -> None:
         while not self._stopping:
-            while self._queue and not self._stopping and monotonic() < self._save_at:
+            if self._queue:
                 await self._split(link, state, self._queue.popleft())
             if monotonic() >= self._save_at:
                 await self._save(link, state)
