@@ -32,12 +32,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 sys.path.insert(0, str(Path(__file__).parent))
 
 from full_topic import fill, partition_of, written
-from headrace.sinks.audit.keys import ensure_local, open_keys
 from one_worker import broker, on_core, worker, yardstick
 from realistic import Event, SessionEvent, mix
 
 from headrace.events.envelope import decode
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
+from headrace.sinks.audit.keys import ensure_local, open_keys
 from headrace.sinks.audit.leaf import EVENT, opened
 from headrace.streams import topic_admin
 from headrace.streams.audit import policy

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection
 
-from headrace.streams.audit.keyring import DataKey, KeyName
+from headrace.sinks.audit.keys import DataKey, KeyName
 
 SECRET = b"tests"
 

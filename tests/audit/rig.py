@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.events import topics
+from headrace.sinks.audit.keys import ensure_local, open_keys
 from headrace.streams.audit.fold import Entry
 from headrace.streams.read_to import read_to
 from tests.archive.rig import PARTITIONS, Rig, Worker
-from tests.audit.keys import DerivedKeys
 from tests.audit.log import accepted
 from tests.audit.sources import POLICY_TEXT, evidence, expected, line, policies_of
 from tests.support import wait_until
@@ -24,10 +24,11 @@ ROOT = Path(__file__).parents[2]
 @dataclass
 class AuditRig(Rig):
     program: str = "tests.audit.worker"
-    keys: DerivedKeys = field(default_factory=DerivedKeys)
 
     def __post_init__(self) -> None:
         self.environment["PYTHONPATH"] = str(ROOT)
+        ensure_local(self.settings)
+        self.keys = open_keys(self.settings)
         self.judge_by(POLICY_TEXT)
 
     def judge_by(self, text: str) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from headrace.events.envelope import decode
 from headrace.events.errors import EnvelopeError
+from headrace.sinks.audit.keys import DataKeys
 from headrace.sinks.audit.leaf import EVENT, POLICY, opened
 from headrace.streams.audit.fold import Entry
 from headrace.streams.audit.policy import Policy, loads
-from tests.audit.keys import DerivedKeys
 from tests.audit.log import Record
 
 POLICY_TEXT = """
@@ -97,7 +97,7 @@ def policies_of(entries: Iterable[Entry]) -> list[tuple[int, Policy]]:
     ]
 
 
-def evidence(entries: Iterable[Entry], keys: DerivedKeys) -> list[tuple[int, bytes]]:
+def evidence(entries: Iterable[Entry], keys: DataKeys) -> list[tuple[int, bytes]]:
     """Offset and plain content of each entry of an event."""
     return [
         (one.head.offset, opened(one.leaf, keys.by_id(one.head.key or "")))

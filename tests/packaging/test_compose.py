@@ -44,7 +44,15 @@ def services() -> dict[str, Any]:
 
 
 def test_config_passes_and_names_every_service(services: dict[str, Any]) -> None:
-    assert set(services) == {"kafka", "clickhouse", "topics", "schema", "prometheus", *FACTORIES}
+    assert set(services) == {
+        "kafka",
+        "clickhouse",
+        "topics",
+        "schema",
+        "keys",
+        "prometheus",
+        *FACTORIES,
+    }
 
 
 def test_prometheus_scrapes_every_worker() -> None:
@@ -108,7 +116,7 @@ def test_its_settings_are_headraces_own(services: dict[str, Any]) -> None:
 
 
 def test_its_commands_are_headraces_own(services: dict[str, Any]) -> None:
-    for name in ("topics", "schema", *FACTORIES):
+    for name in ("topics", "schema", "keys", *FACTORIES):
         program, *arguments = services[name]["command"]
         assert program == "headrace"
         flags = [word for word in arguments if word.startswith("--")]

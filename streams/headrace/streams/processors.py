@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from headrace.events.settings import Settings
 from headrace.sinks import tables
-from headrace.sinks.audit.keys import open_signing
+from headrace.sinks.audit.keys import open_keys, open_signing
 from headrace.sinks.audit.vault.vault import open_vault
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.sinks.notify.receivers import read_receivers
@@ -105,8 +105,6 @@ def _notify(settings: Settings, metrics: Metrics, options: Options) -> Processor
 
 
 def _audit(settings: Settings, metrics: Metrics, options: Options) -> Processor:
-    from headrace.sinks.audit.keys import open_keys  # noqa: PLC0415
-
     judged_by = policy.load(settings.audit.policy)
     return AuditProcessor(settings, metrics, open_keys(settings), judged_by, tuning=options.tuning)
 

@@ -43,7 +43,7 @@ from headrace.cli.faults import CommandError
 def worker(names: tuple[str, ...], state_dir: Path | None, **given: object) -> None:
     """Run the stream processors NAME... until SIGINT or SIGTERM.
 
-    There are archive, metrics, alerts and notify.
+    There are archive, metrics, alerts, notify and audit.
 
     Prints one line of JSON with the port of /metrics when it serves. Exit codes: 0 after a signal,
     1 where a processor gave up, 2 where the settings are wrong, 75 where the watchdog found a

@@ -23,9 +23,9 @@ from aiokafka.errors import KafkaError
 from faust.types import EventT
 
 from headrace.events.errors import HeadraceError, Retryable
+from headrace.sinks.audit.keys import DataKeys
 from headrace.streams.audit.fold import ForkError
 from headrace.streams.audit.found import Change, Found, Sealing, sealings
-from headrace.streams.audit.keyring import DataKeys
 from headrace.streams.audit.link import Link
 from headrace.streams.audit.partition import Bounds, Partition
 from headrace.streams.audit.policy import POLICY_CLASS, Policy
@@ -186,7 +186,7 @@ class Duty:
 
     async def _work(self, link: Link, state: Partition) -> None:
         while not self._stopping:
-            while self._queue and not self._stopping and monotonic() < self._save_at:
+            if self._queue:
                 await self._split(link, state, self._queue.popleft())
             if monotonic() >= self._save_at:
                 await self._save(link, state)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.events.envelope import Envelope
+from headrace.sinks.audit.keys import DataKey, DataKeys, KeyName
 from headrace.sinks.audit.leaf import Leaf, Pseudonyms
-from headrace.streams.audit.keyring import DataKey, DataKeys, KeyName
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from faust.types import TP, StreamT
 from headrace.events import topics
 from headrace.events.settings import Settings
 from headrace.events.topics import sealed_bytes
+from headrace.sinks.audit.keys import DataKeys
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.audit.duty import SAVE_SECONDS, Duty, Tools
-from headrace.streams.audit.keyring import DataKeys
 from headrace.streams.audit.link import NAME, Link
 from headrace.streams.audit.partition import Bounds
 from headrace.streams.audit.policy import Policy
