@@ -37,7 +37,7 @@ class SealBehaviour:
     ) -> None:
         draw = random.Random(7)
         rig.clickhouse = ClickHouseSettings("http://127.0.0.1:9/headrace")
-        for life in range(3):
+        for life in range(2):
             worker = await rig.start("--seal-seconds", "0.3", "--seal-leaves", "40", name="seal")
             await rig.write(300, claim=life == 1)
             # A killed one dies wherever it is by then: reading, writing files, or behind a seal.
