@@ -87,7 +87,7 @@ def test_everything_is_bounded_and_what_stays_is_watched(services: dict[str, Any
         assert service["mem_limit"], name
         if service["restart"] != "on-failure":
             assert service["healthcheck"], name
-    for name in ("kafka", "clickhouse", "prometheus"):
+    for name in ("kafka", "clickhouse", "prometheus", "keys", "seal"):
         assert services[name]["volumes"], name
 
 

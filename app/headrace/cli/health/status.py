@@ -29,6 +29,7 @@ PROCESSORS: Final = (
     ("alerts", topics.METRICS),
     ("notify", topics.ALERTS_LOG),
     ("audit", topics.EVENTS),
+    ("seal", topics.AUDIT),
 )
 """The consumer groups, and the topics that they read."""
 DAY_SECONDS: Final = 86_400.0
