@@ -10,6 +10,10 @@ from headrace.cli.group import LazyGroup
 
 SUBCOMMANDS: Final[dict[str, str]] = {
     "keys": "Make, list, rotate and check the keys of the audit trail.",
+    "verify": "Verify the vault or a bundle: whole, or tampered with, and where.",
+    "checkpoint": "Print the latest signed checkpoints, to be kept elsewhere.",
+    "prove": "Prove that a record is in the log.",
+    "consistency": "Prove that one checkpoint extends another.",
 }
 """Every subcommand with its line of help: ``headrace.cli.audit.commands.<name>.<name>``."""
 

@@ -1432,15 +1432,16 @@ class BundleCheck:
         try:
             content = read(self._files, name)
             checkpoint = parse_checkpoint(content, None)
-            out.signed_by = parse_checkpoint(content, self._check.keys).signed_by
         except FileNotFoundError:
             self._report.bad("missing-file", "it is not there", log=log, file=name)
             return None
         except NoteError as error:
             self._report.bad(error.finding, str(error), log=log, file=name)
-            if error.finding == "changed-checkpoint":
-                return None
-            checkpoint = parse_checkpoint(content, None)
+            return None
+        try:
+            out.signed_by = parse_checkpoint(content, self._check.keys).signed_by
+        except NoteError as error:
+            self._report.bad(error.finding, str(error), log=log, file=name)
         if checkpoint.log != log:
             what = f"it is of {checkpoint.log[:80]!a}"
             self._report.bad("wrong-origin", what, log=log, file=name)
@@ -1698,7 +1699,13 @@ def _includes(
 
 def _pinned_proof(check: Check, out: LogReport, last: Checkpoint) -> None:
     for one in check.pinned:
-        if (one.checkpoint.log, one.checkpoint.size) != (last.log, last.size):
+        if one.checkpoint.log != last.log:
+            continue
+        if one.checkpoint.size != last.size:
+            check.report.notices.append(
+                f"{one.file} is of {one.checkpoint.size} records, the proof of {last.size}: "
+                "`headrace audit consistency` leads from one to the other"
+            )
             continue
         if one.checkpoint.root == last.root:
             out.pinned.append(last.size)
@@ -1764,11 +1771,25 @@ def read_pinned(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
 def _pin(given: Iterable[tuple[str, bytes]], keys: Keys, report: Report) -> list[Pinned]:
     found: list[Pinned] = []
     for name, content in given:
-        try:
-            found.append(Pinned(name, parse_checkpoint(content, keys)))
-        except NoteError as error:
-            report.bad(error.finding, str(error), file=name)
+        for one in split_notes(content):
+            try:
+                found.append(Pinned(name, parse_checkpoint(one, keys)))
+            except NoteError as error:
+                report.bad(error.finding, str(error), file=name)
     return found
+
+
+def split_notes(content: bytes) -> list[bytes]:
+    """Part notes that stand one behind the other: a text follows upon a signature."""
+    notes: list[bytes] = []
+    signed = True
+    for line in content.splitlines(keepends=True):
+        signature = line.startswith("\u2014 ".encode())
+        if signed and not signature:
+            notes.append(b"")
+        notes[-1:] = [b"".join([*notes[-1:], line])]
+        signed = signature
+    return notes or [content]
 
 
 def open_files(path: Path) -> Files:
