@@ -105,8 +105,14 @@ def test_a_named_vault_is_not_believed_for_its_keys(home: Home, tmp_path: Path) 
     assert "on trust" in home.run("verify", home.vault).out
     pinned = home.run("verify", home.vault, "--key", home.key_file(tmp_path / "our.pub"))
     assert (pinned.code, "on trust" in pinned.out) == (0, False)
-    for wrong, said in ((tmp_path, "neither a vault"), (tmp_path / "gone", "is not there")):
-        ran = home.run("verify", wrong)
+    gone = tmp_path / "gone"
+    for wrong, said in (
+        ([tmp_path], "neither a vault"),
+        ([gone], "is not there"),
+        (["--key", gone], "holds no public keys"),
+        (["--since", gone], "cannot be read"),
+    ):
+        ran = home.run("verify", *wrong)
         assert (ran.code, ran.out) == (2, "")
         assert said in ran.err
 
@@ -212,6 +218,8 @@ def test_a_checkpoint_extends_an_older_one(home: Home, tmp_path: Path) -> None:
     stated = orjson.loads(proof.read_bytes())
     proof.write_bytes(orjson.dumps(stated | {"path": stated["path"][::-1]}))
     assert names(proof, key) == ["bad-proof"]
+    missing = home.run("consistency", new, tmp_path / "gone")
+    assert (missing.code, "gone" in missing.err) == (2, True)
     turned = home.run("consistency", new, old)
     assert (turned.code, "turn them" in turned.err) == (2, True)
 

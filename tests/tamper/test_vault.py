@@ -8,7 +8,7 @@ import pytest
 
 from headrace.sinks.audit.verify.offline import FINDINGS
 from tests.tamper.lab import Lab, Tampering, verified
-from tests.tamper.making import DAY, LOG, OTHER, SEALED_AT
+from tests.tamper.making import DAY, LOG, OTHER, SEALED_AT, vault_at
 from tests.tamper.vault_list import VAULT, data, seal
 
 
@@ -56,8 +56,6 @@ def test_a_cut_end_is_only_told_against_what_was_pinned(lab: Lab, tmp_path: Path
 def test_a_pinned_checkpoint_within_a_segment_is_compared(lab: Lab, tmp_path: Path) -> None:
     """A sealer that began anew may cut its segments elsewhere."""
     root = tmp_path / "vault"
-    from tests.tamper.making import vault_at  # noqa: PLC0415
-
     vault_at(root, lab.signing, (5, 28))
     report = verified(root, lab, since=[lab.witness])
     assert (report.whole, report.logs[0].pinned) == (True, [10, 17, 33])
@@ -69,10 +67,3 @@ def test_keys_that_lie_there_are_taken_on_trust(lab: Lab, tmp_path: Path) -> Non
     assert verified(root, lab, pin=False).whole
     assert not verified(root, lab, pin=False).keys_pinned
     assert not verified(root, lab).whole
-
-
-def test_the_list_is_long_enough() -> None:
-    names = [one.name for one in VAULT]
-    assert len(set(names)) == len(names)
-    print(f"{len(names)} tamperings of a vault, {len({one.finding for one in VAULT})} findings")
-    assert len(names) >= 40

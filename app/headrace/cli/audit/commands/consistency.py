@@ -9,7 +9,7 @@ import click
 from headrace.cli import options
 from headrace.cli.output import print_json, say
 
-_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_file = click.Path(path_type=Path)
 
 
 @options.command(

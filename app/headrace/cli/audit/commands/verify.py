@@ -21,13 +21,13 @@ from headrace.cli.output import print_json
     "--key",
     "keys",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="File of public keys that are believed, and no others.",
 )
 @click.option(
     "--since",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     help="Checkpoints that were kept elsewhere: a file, or a witness's directory.",
 )
 @options.as_json
