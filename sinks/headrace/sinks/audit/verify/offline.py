@@ -306,8 +306,6 @@ class Lines:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hash = sha256()
-        self.ended = True
-        """Whether the last line had a newline."""
 
     def __iter__(self) -> Iterator[bytes]:
         rest = b""
@@ -319,7 +317,6 @@ class Lines:
                 yield rest[:LARGEST_LINE]
                 rest = b""
         if rest:
-            self.ended = False
             yield rest
 
     def hexdigest(self) -> str:
