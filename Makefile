@@ -7,7 +7,8 @@ BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
 .PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
-        bench-metrics-kafka bench-audit bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
+        bench-metrics-kafka bench-audit bench-audit-seal bench-audit-verify bench-scrub \
+        bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +55,7 @@ format: $(STAMP) ## Format and fix
 bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 	$(BIN)/python benchmarks/alerts.py
 
-bench: bench-hook bench-archive bench-metrics bench-audit bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
+bench: bench-hook bench-archive bench-metrics bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
@@ -80,6 +81,9 @@ bench-pipeline-kafka: $(BENCH) ## The same through a real Apache Kafka
 
 bench-latency: $(BENCH) ## From on_event to a SELECT that sees it
 	$(BIN)/python benchmarks/latency.py
+
+bench-audit-verify: $(BENCH) ## What the audit trail's verifier gets through in a second
+	$(BIN)/python benchmarks/audit_verify.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache

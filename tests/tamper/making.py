@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from headrace.events.identity import Identity
 from headrace.sinks.audit import leaf
 from headrace.sinks.audit.leaf import Position, Pseudonyms
 from headrace.sinks.audit.tree.merkle import Frontier, leaf_hash
+from headrace.sinks.audit.tree.note import Note, NoteKey
 from headrace.sinks.audit.vault import segment
 from headrace.sinks.audit.vault.directory import DirectoryPlace
 from headrace.sinks.audit.vault.place import Place
@@ -17,7 +18,6 @@ from headrace.sinks.audit.vault.seal import AuditPosition, PolicyDays, Seal
 from headrace.sinks.audit.vault.segment import SealedLeaf
 from headrace.sinks.audit.vault.vault import Vault
 from headrace.streams.audit.fold import NO_HASH
-from tests.seal.signing import Signing
 
 LOG: Final = "0123456789abcdef-3"
 OTHER: Final = "0123456789abcdef-4"
@@ -28,11 +28,28 @@ CLASSES: Final = ("access", "approval")
 KEY: Final = bytes(range(32))
 
 
+class Signs(Protocol):
+    """Keys of a test, or real ones."""
+
+    @property
+    def public(self) -> list[NoteKey]: ...
+    def sign(self, text: str) -> Note: ...
+
+
 class Writer:
     """Writes one log of a vault, a segment at a time, signed by whom it is told."""
 
-    def __init__(self, place: Place, log: str = LOG, *, mark: str = "") -> None:
+    def __init__(
+        self,
+        place: Place,
+        log: str = LOG,
+        *,
+        mark: str = "",
+        pseudonym: Callable[[str], str] = lambda session: f"{int(session[2:]):032x}",
+    ) -> None:
         self.place = place
+        self.pseudonym = pseudonym
+        """Of a session."""
         self.log = log
         self.mark = mark
         """Makes the records others than those of another mark."""
@@ -52,8 +69,8 @@ class Writer:
             ts=1_700_000_000.25 + index,
             policy="0123456789abcdef",
             audit_class=name,
-            identity=Identity("acme", f"s-{index % 3}", "0123456789abcdef", index),
-            who=Pseudonyms("ab" * 16, f"{index % 3:032x}"),
+            identity=Identity("acme", session := f"s-{index % 3}", "0123456789abcdef", index),
+            who=Pseudonyms("ab" * 16, self.pseudonym(session)),
             type="confirmation_resolved",
             tool=f"tool{self.mark}",
             key_id=f"{'ab' * 16}.{name}.1",
@@ -62,7 +79,7 @@ class Writer:
         )
         return made, name
 
-    def segment(self, size: int, signing: Signing) -> Seal:
+    def segment(self, size: int, signing: Signs) -> Seal:
         """Write and seal ``size`` more leaves."""
         first, previous, members = self.frontier.size, self.head, list[SealedLeaf]()
         for index in range(first, first + size):
@@ -96,7 +113,7 @@ class Writer:
 
 def vault_at(
     root: Path,
-    signing: Signing,
+    signing: Signs,
     sizes: Sequence[int] = (10, 7, 16),
     *,
     logs: Sequence[str] = (LOG, OTHER),

@@ -17,7 +17,7 @@ from tests.tamper import edits
 from tests.tamper.lab import Lab, verified
 
 DUE = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -14,6 +14,10 @@ SUBCOMMANDS: Final[dict[str, str]] = {
     "roles": "Say who may read evidence, and whose.",
     "search": "Search the evidence.",
     "export": "Hand evidence over, with all that it takes to check it.",
+    "verify": "Verify the vault or a bundle: whole, or tampered with, and where.",
+    "checkpoint": "Print the latest signed checkpoints, to be kept elsewhere.",
+    "prove": "Prove that a record is in the log.",
+    "consistency": "Prove that one checkpoint extends another.",
 }
 """Each with its line of help; it is ``headrace.cli.audit.commands.<name>.<name>``."""
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import errno
 import hashlib
 import json
 import os
@@ -31,11 +32,12 @@ import stat
 import sys
 import time
 import zipfile
+import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Final, Protocol
+from typing import IO, Any, BinaryIO, Final, Protocol
 
 FINDINGS: Final = {
     "changed-leaf": "a record's bytes are not those that were sealed",
@@ -84,6 +86,8 @@ MOST_FINDINGS: Final = 1000
 LARGEST_LINE: Final = 64 << 20
 LARGEST_SMALL: Final = 64 << 20
 """Bytes of a file that is read whole: a seal, a note, a key, the hashes of a segment."""
+LARGEST_NOTE: Final = 1_000_000
+MOST_SIGNATURES: Final = 100
 LARGEST_SEGMENT: Final = 65_536
 """Records."""
 CHUNK: Final = 1 << 20
@@ -206,7 +210,7 @@ class Files(Protocol):
 
 
 class Directory:
-    """A directory. Links that lead out of it and what is no file are not read."""
+    """A directory. Links and what else is no plain file are not read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -219,10 +223,16 @@ class Directory:
         return found
 
     def open(self, name: str) -> BinaryIO:
-        path = self.path.joinpath(*_parts(name))
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise FileNotFoundError(f"{name} is no plain file")
-        return path.open("rb", buffering=0)
+        try:
+            path = self.path.joinpath(*_parts(name))
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                return path.open("rb", buffering=0)
+        except UnicodeEncodeError:
+            pass  # what no file can be called is not there
+        except OSError as error:
+            if error.errno not in {errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP}:
+                raise
+        raise FileNotFoundError(name)
 
 
 class Zip:
@@ -237,9 +247,32 @@ class Zip:
 
     def open(self, name: str) -> BinaryIO:
         try:
-            return self.zip.open(name)  # type: ignore[return-value]
-        except KeyError:
+            return _Member(self.zip.open(name))  # type: ignore[return-value]
+        except (KeyError, *_BROKEN):
             raise FileNotFoundError(name) from None
+
+
+_BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+"""What a .zip that was tampered with raises. RuntimeError: it wants a password."""
+
+
+class _Member:
+    """A file of a .zip. One that is broken ends where it breaks: its hash is then another."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except _BROKEN:
+            return b""
+
+    def __enter__(self) -> _Member:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def _raise(error: OSError) -> None:
@@ -273,8 +306,6 @@ class Lines:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._hash = sha256()
-        self.ended = True
-        """Whether the last line had a newline."""
 
     def __iter__(self) -> Iterator[bytes]:
         rest = b""
@@ -286,7 +317,6 @@ class Lines:
                 yield rest[:LARGEST_LINE]
                 rest = b""
         if rest:
-            self.ended = False
             yield rest
 
     def hexdigest(self) -> str:
@@ -446,6 +476,8 @@ Signature = tuple[str, bytes, bytes]
 
 def parse_note(content: bytes) -> tuple[str, list[Signature]]:
     """Return a note's text and its signatures. Raises ValueError."""
+    if len(content) > LARGEST_NOTE or content.count(b"\n\xe2\x80\x94") > MOST_SIGNATURES:
+        raise ValueError("a note that is too large")
     text, blank, lines = content.decode().rpartition("\n\n")
     text += "\n"
     if not blank or not lines.endswith("\n") or any(c < " " and c != "\n" for c in text):
@@ -1432,15 +1464,16 @@ class BundleCheck:
         try:
             content = read(self._files, name)
             checkpoint = parse_checkpoint(content, None)
-            out.signed_by = parse_checkpoint(content, self._check.keys).signed_by
         except FileNotFoundError:
             self._report.bad("missing-file", "it is not there", log=log, file=name)
             return None
         except NoteError as error:
             self._report.bad(error.finding, str(error), log=log, file=name)
-            if error.finding == "changed-checkpoint":
-                return None
-            checkpoint = parse_checkpoint(content, None)
+            return None
+        try:
+            out.signed_by = parse_checkpoint(content, self._check.keys).signed_by
+        except NoteError as error:
+            self._report.bad(error.finding, str(error), log=log, file=name)
         if checkpoint.log != log:
             what = f"it is of {checkpoint.log[:80]!a}"
             self._report.bad("wrong-origin", what, log=log, file=name)
@@ -1698,7 +1731,13 @@ def _includes(
 
 def _pinned_proof(check: Check, out: LogReport, last: Checkpoint) -> None:
     for one in check.pinned:
-        if (one.checkpoint.log, one.checkpoint.size) != (last.log, last.size):
+        if one.checkpoint.log != last.log:
+            continue
+        if one.checkpoint.size != last.size:
+            check.report.notices.append(
+                f"{one.file} is of {one.checkpoint.size} records, the proof of {last.size}: "
+                "`headrace audit consistency` leads from one to the other"
+            )
             continue
         if one.checkpoint.root == last.root:
             out.pinned.append(last.size)
@@ -1764,11 +1803,25 @@ def read_pinned(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
 def _pin(given: Iterable[tuple[str, bytes]], keys: Keys, report: Report) -> list[Pinned]:
     found: list[Pinned] = []
     for name, content in given:
-        try:
-            found.append(Pinned(name, parse_checkpoint(content, keys)))
-        except NoteError as error:
-            report.bad(error.finding, str(error), file=name)
+        for one in split_notes(content):
+            try:
+                found.append(Pinned(name, parse_checkpoint(one, keys)))
+            except NoteError as error:
+                report.bad(error.finding, str(error), file=name)
     return found
+
+
+def split_notes(content: bytes) -> list[bytes]:
+    """Part notes that stand one behind the other: a text follows upon a signature."""
+    notes: list[bytes] = []
+    signed = True
+    for line in content.splitlines(keepends=True):
+        signature = line.startswith("\u2014 ".encode())
+        if signed and not signature:
+            notes.append(b"")
+        notes[-1:] = [b"".join([*notes[-1:], line])]
+        signed = signature
+    return notes or [content]
 
 
 def open_files(path: Path) -> Files:
