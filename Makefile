@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
-.PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
+.PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-scrub bench-metrics \
         bench-metrics-kafka bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
 
 help: ## This list
@@ -54,13 +54,16 @@ format: $(STAMP) ## Format and fix
 bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 	$(BIN)/python benchmarks/alerts.py
 
-bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
+bench: bench-hook bench-archive bench-scrub bench-metrics bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
 
 bench-archive: $(BENCH) ## The archive alone, from a full topic
 	$(BIN)/python benchmarks/archive.py
+
+bench-scrub: $(BENCH) ## What scrubbing costs the archive
+	$(BIN)/python benchmarks/scrub.py
 
 bench-metrics: $(BENCH) ## The metrics beside plain Faust and Quix Streams, from a full topic, one core each
 	$(BIN)/python benchmarks/metrics.py

@@ -47,7 +47,7 @@ SECRETS: Final = (
         # Of what was cut: all that is there.
         (rf"-----BEGIN {_PEM}(?s:.*?-----END {_PEM}|.*)",),
     ),
-    Detector("aws", r"A(?:KI|SI|BI|CC)A", (r"\bA(?:KI|SI|BI|CC)A[A-Z0-9]{16}\b",)),
+    Detector("aws", r"A(?:KI|SI|BI|CC)A[A-Z0-9]{16}", (r"\bA(?:KI|SI|BI|CC)A[A-Z0-9]{16}\b",)),
     Detector(
         "github",
         r"gh[pousr]_|github_pat_",
@@ -55,7 +55,7 @@ SECRETS: Final = (
     ),
     Detector(
         "gitlab",
-        r"gl[a-z]{2,5}-",
+        r"gl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[A-Za-z0-9_.-]{20}",
         (r"\bgl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[A-Za-z0-9_.-]{20,}",),
     ),
     Detector(
@@ -82,9 +82,11 @@ SECRETS: Final = (
         ),
     ),
     Detector("anthropic", r"sk-ant-", (r"\bsk-ant-[A-Za-z0-9_-]{16,}",)),
-    Detector("openai", r"sk-", (r"\bsk-[A-Za-z0-9_-]{20,}",), checks.has_digit),
+    Detector("openai", r"sk-[A-Za-z0-9_-]{20}", (r"\bsk-[A-Za-z0-9_-]{20,}",), checks.has_digit),
     Detector(
-        "jwt", r"eyJ", (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,3}",)
+        "jwt",
+        r"eyJ[A-Za-z0-9_-]{8}",
+        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,3}",),
     ),
     Detector(
         "authorization",
@@ -116,7 +118,8 @@ SECRETS: Final = (
     ),
     Detector(
         "assigned-secret",
-        rf"(?i:{_NAMES})(?:[\w.-]*{_ASSIGN_HINT}|(?: |\\t|=))",
+        rf"(?i:{_NAMES})(?:[\w.-]*{_ASSIGN_HINT}[=>]{{0,2}}|(?: |\\t|=))(?: |\\t|=)*"
+        r"(?:\\+\"?|['`])*[A-Za-z0-9+/_=.~-]{12}",
         (
             rf"(?i){_NAMES}[\w.-]*{_ASSIGN}\\*[\"'`]?(?P<secret>[A-Za-z0-9+/_=.~-]{{12,}})",
             rf"(?i)--?[\w-]*{_NAMES}[ \t=]+[\"']?(?P<secret>[A-Za-z0-9+/_=.~-]{{12,}})",
@@ -128,12 +131,12 @@ SECRETS: Final = (
 PERSONAL: Final = (
     Detector(
         "email",
-        r"@|%40",
+        r"(?:@|%40)(?:[A-Za-z0-9.-]|[^\x00-\x7f])+\.(?:[A-Za-z]|[^\x00-\x7f])",
         (r"[\pL\pN._%+&~-]+(?:'[\pL\pN._%+&~-]+)*(?:@|%40)(?:[\pL\pN-]+\.)+\pL{2,}",),
     ),
     Detector(
         "phone",
-        r"\+[1-9]|[0-9]{3}(?:\) ?|[.-])[0-9]{3}[ .-][0-9]{4}",
+        r"\+[1-9](?:[ .()/-]{0,2}[0-9]){7}|[0-9]{3}(?:\) ?|[.-])[0-9]{3}[ .-][0-9]{4}",
         (
             r"(?:^|[^0-9A-Za-z+])(?P<secret>\+[1-9](?:[ .()/-]{0,2}[0-9]){7,14})\b",
             r"(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[.-])[2-9][0-9]{2}[ .-][0-9]{4}\b",
@@ -141,14 +144,14 @@ PERSONAL: Final = (
     ),
     Detector(
         "card",
-        r"[2-6](?:[ -]?[0-9]){12}",
+        r"(?:[^0-9A-Za-z_]|\\[bfnrt])[2-6](?:[ -]?[0-9]){12,18}[^0-9A-Za-z_]",
         (r"\b[2-6](?:[ -]?[0-9]){12,18}\b",),
         checks.card,
         again=True,
     ),
     Detector(
         "iban",
-        r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}",
+        r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11}",
         (r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,28}",),
         checks.iban,
         again=True,
