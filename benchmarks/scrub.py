@@ -40,7 +40,7 @@ paths = ["user"]
 action = "pseudonym"
 """
 SECRET = b'"data":{"note":"write to ann@corp.org, the password=hunter2",'
-ALONE = 100_000
+ALONE = 25_000
 
 
 class Variant(NamedTuple):
@@ -77,15 +77,13 @@ def planted(
 
 
 def alone(variant: Variant, folder: Path) -> dict[str, Any]:
-    """Processor time of the scrubber, in batches as the archive has them."""
+    """Processor time of the scrubber over one batch, such as the archive has."""
     values: list[bytes | None] = [value for _, value in planted(encoded(ALONE), variant)]
     scrubber = config.load(written(variant, folder))
     taken, rewritten = [], 0
-    for _ in range(5):
+    for _ in range(3):
         begin = time.process_time()
-        rewritten = sum(
-            scrubber.scrub(values[at : at + 25_000]).rewritten for at in range(0, ALONE, 25_000)
-        )
+        rewritten = scrubber.scrub(values).rewritten
         taken.append((time.process_time() - begin) / ALONE * 1e9)
     return {"ns_per_event": round(min(taken)), "rewritten": rewritten / ALONE}
 
