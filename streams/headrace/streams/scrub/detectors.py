@@ -5,7 +5,8 @@ decoded text (escapes of printable characters apart, which have a hint of their 
 quick search over everything looks for, so it must be cheap, rare, and right: a test holds each
 against planted examples. Quotes inside a text stand as ``\"`` in the bytes, a tab as ``\t``.
 
-Patterns are RE2's. What is rewritten is the group ``secret``, else the whole match.
+Patterns are RE2's, and stop at NUL, which stands between texts that are searched as one. What is
+rewritten is the group ``secret``, else the whole match.
 """
 
 from __future__ import annotations
@@ -96,23 +97,23 @@ SECRETS: Final = (
             r"(?i)\bauthorization"
             + _ASSIGN
             + r"[\"']?(?:basic|bearer|digest|token|negotiate|apikey|key)[ \t]+"
-            r"(?P<secret>[^\s\"',;\\]{4,})",
+            r"(?P<secret>[^\x00\s\"',;\\]{4,})",
         ),
     ),
     Detector(
         "connection-string",
         r"://[^/ \n]*@",
-        (r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'<>]*:(?P<secret>[^\s/\"'<>]+)@",),
+        (r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\x00\s/:@\"'<>]*:(?P<secret>[^\x00\s/\"'<>]+)@",),
     ),
     Detector(
         "password",
         rf"(?i:{_PASS})(?:[\w.-]*{_ASSIGN_HINT}|(?: |\\t|=))",
         (
-            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\"(?P<secret>[^\"\r\n]+)\"",
-            rf"(?i){_PASS}[\w.-]*{_ASSIGN}'(?P<secret>[^'\r\n]+)'",
-            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\\+\"(?P<secret>.+?)\\+\"",
-            rf"(?i){_PASS}[\w.-]*{_ASSIGN}(?P<secret>[^\s\"',;&\\=>][^\s\"',;&]*)",
-            rf"(?i)--?{_PASS}[ \t=]+[\"']?(?P<secret>[^\s\"']+)",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\"(?P<secret>[^\"\r\n\x00]+)\"",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}'(?P<secret>[^'\r\n\x00]+)'",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\\+\"(?P<secret>[^\x00]+?)\\+\"",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}(?P<secret>[^\x00\s\"',;&\\=>][^\x00\s\"',;&]*)",
+            rf"(?i)--?{_PASS}[ \t=]+[\"']?(?P<secret>[^\x00\s\"']+)",
         ),
         checks.said,
     ),
@@ -144,7 +145,8 @@ PERSONAL: Final = (
     ),
     Detector(
         "card",
-        r"(?:[^0-9A-Za-z_]|\\[bfnrt])[2-6](?:[ -]?[0-9]){12,18}[^0-9A-Za-z_]",
+        # A number that is not in the middle of a word; the escape of a control ends with a letter.
+        r"(?:[^0-9A-Za-z_]|\\[bfnrt]|\\u00[01][0-9A-Fa-f])[2-6](?:[ -]?[0-9]){12,18}[^0-9A-Za-z_]",
         (r"\b[2-6](?:[ -]?[0-9]){12,18}\b",),
         checks.card,
         again=True,
