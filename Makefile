@@ -63,6 +63,9 @@ bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 bench-archive: $(BENCH) ## The archive alone, from a full topic
 	$(BIN)/python benchmarks/archive.py
 
+bench-scrub: $(BENCH) ## What scrubbing costs the archive
+	$(BIN)/python benchmarks/scrub.py
+
 bench-metrics: $(BENCH) ## The metrics beside plain Faust and Quix Streams, from a full topic, one core each
 	$(BIN)/python benchmarks/metrics.py
 

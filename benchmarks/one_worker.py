@@ -90,6 +90,8 @@ def worker(
         "HEADRACE_STATE_DIR": str(settings.state_dir),
         "HEADRACE_TOPIC_PREFIX": settings.topic_prefix,
     }
+    if settings.scrub is not None:
+        env["HEADRACE_SCRUB"] = str(settings.scrub)
     process = subprocess.Popen(
         [sys.executable, "-m", "headrace.streams.worker", name, *arguments],
         env=env,

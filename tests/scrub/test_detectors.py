@@ -74,6 +74,17 @@ def test_twice_the_same_is_found_twice(name: str, planted: Planted) -> None:
     assert scrubbed(detecting(name), value).count(b"[redacted:") == 2
 
 
+@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("beside", [*"\x1f\0\b\n\t\r\"\\/'(;=é🙂x1", "\\n", '\\"', "\u2028"])
+def test_a_hint_lets_nothing_pass_whatever_stands_beside(name: str, beside: str) -> None:
+    by = detecting(name)
+    for one in FOUND[name]:
+        for text in (beside + one.text + beside, beside + one.secret + beside):
+            plain = event({"text": text})
+            for value in (plain, json.dumps(orjson.loads(plain)).encode()):
+                assert scrubbed(by, value) == without_hints(by, value)
+
+
 @pytest.mark.parametrize("number", [4111111111111111, 378282246310005])
 def test_a_number_is_looked_at_too(number: int) -> None:
     done = orjson.loads(scrubbed(detecting("card"), event({"n": number, "m": 17})))

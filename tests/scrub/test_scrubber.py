@@ -306,6 +306,13 @@ class TestActions:
         value = event({"email": "email-" + "0" * 20})
         assert scrubbed(PSEUDONYMS, value) != value
 
+    @pytest.mark.parametrize("mark", ["[redacted:email]", "****1234", "****"])
+    def test_what_another_rule_has_rewritten_stays(self, mark: str) -> None:
+        value = event({"password": mark, "text": f"password={mark}"})
+        rules = "[[rule]]\nname = 'x'\npaths = ['data.password']\n"
+        by = scrubber(rules + "[[rule]]\ndetect = ['password']")
+        assert scrubbed(by, value) == without_hints(by, value) == value
+
     def test_a_mask_keeps_the_last_four_of_what_is_long(self) -> None:
         by = scrubber("[[rule]]\nname = 'x'\npaths = ['data.*']\naction = 'mask'")
         done = orjson.loads(

@@ -72,7 +72,7 @@ def check(file: Path | None, as_json: bool, state_dir: Path | None) -> int:
 @click.option(
     "--file",
     "events",
-    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Try it on the events of this file, one a line, in place of the archive's.",
 )
 @click.option(

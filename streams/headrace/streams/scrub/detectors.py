@@ -5,7 +5,8 @@ decoded text (escapes of printable characters apart, which have a hint of their 
 quick search over everything looks for, so it must be cheap, rare, and right: a test holds each
 against planted examples. Quotes inside a text stand as ``\"`` in the bytes, a tab as ``\t``.
 
-Patterns are RE2's. What is rewritten is the group ``secret``, else the whole match.
+Patterns are RE2's, and stop at NUL, which stands between texts that are searched as one. What is
+rewritten is the group ``secret``, else the whole match.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ SECRETS: Final = (
         # Of what was cut: all that is there.
         (rf"-----BEGIN {_PEM}(?s:.*?-----END {_PEM}|.*)",),
     ),
-    Detector("aws", r"A(?:KI|SI|BI|CC)A", (r"\bA(?:KI|SI|BI|CC)A[A-Z0-9]{16}\b",)),
+    Detector("aws", r"A(?:KI|SI|BI|CC)A[A-Z0-9]{16}", (r"\bA(?:KI|SI|BI|CC)A[A-Z0-9]{16}\b",)),
     Detector(
         "github",
         r"gh[pousr]_|github_pat_",
@@ -55,7 +56,7 @@ SECRETS: Final = (
     ),
     Detector(
         "gitlab",
-        r"gl[a-z]{2,5}-",
+        r"gl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[A-Za-z0-9_.-]{20}",
         (r"\bgl(?:pat|oas|dt|rt|cbt|ptt|ft|imt|agent|soat|ffct)-[A-Za-z0-9_.-]{20,}",),
     ),
     Detector(
@@ -82,9 +83,11 @@ SECRETS: Final = (
         ),
     ),
     Detector("anthropic", r"sk-ant-", (r"\bsk-ant-[A-Za-z0-9_-]{16,}",)),
-    Detector("openai", r"sk-", (r"\bsk-[A-Za-z0-9_-]{20,}",), checks.has_digit),
+    Detector("openai", r"sk-[A-Za-z0-9_-]{20}", (r"\bsk-[A-Za-z0-9_-]{20,}",), checks.has_digit),
     Detector(
-        "jwt", r"eyJ", (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,3}",)
+        "jwt",
+        r"eyJ[A-Za-z0-9_-]{8}",
+        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,3}",),
     ),
     Detector(
         "authorization",
@@ -94,29 +97,30 @@ SECRETS: Final = (
             r"(?i)\bauthorization"
             + _ASSIGN
             + r"[\"']?(?:basic|bearer|digest|token|negotiate|apikey|key)[ \t]+"
-            r"(?P<secret>[^\s\"',;\\]{4,})",
+            r"(?P<secret>[^\x00\s\"',;\\]{4,})",
         ),
     ),
     Detector(
         "connection-string",
         r"://[^/ \n]*@",
-        (r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'<>]*:(?P<secret>[^\s/\"'<>]+)@",),
+        (r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\x00\s/:@\"'<>]*:(?P<secret>[^\x00\s/\"'<>]+)@",),
     ),
     Detector(
         "password",
         rf"(?i:{_PASS})(?:[\w.-]*{_ASSIGN_HINT}|(?: |\\t|=))",
         (
-            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\"(?P<secret>[^\"\r\n]+)\"",
-            rf"(?i){_PASS}[\w.-]*{_ASSIGN}'(?P<secret>[^'\r\n]+)'",
-            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\\+\"(?P<secret>.+?)\\+\"",
-            rf"(?i){_PASS}[\w.-]*{_ASSIGN}(?P<secret>[^\s\"',;&\\=>][^\s\"',;&]*)",
-            rf"(?i)--?{_PASS}[ \t=]+[\"']?(?P<secret>[^\s\"']+)",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\"(?P<secret>[^\"\r\n\x00]+)\"",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}'(?P<secret>[^'\r\n\x00]+)'",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}\\+\"(?P<secret>[^\x00]+?)\\+\"",
+            rf"(?i){_PASS}[\w.-]*{_ASSIGN}(?P<secret>[^\x00\s\"',;&\\=>][^\x00\s\"',;&]*)",
+            rf"(?i)--?{_PASS}[ \t=]+[\"']?(?P<secret>[^\x00\s\"']+)",
         ),
         checks.said,
     ),
     Detector(
         "assigned-secret",
-        rf"(?i:{_NAMES})(?:[\w.-]*{_ASSIGN_HINT}|(?: |\\t|=))",
+        rf"(?i:{_NAMES})(?:[\w.-]*{_ASSIGN_HINT}[=>]{{0,2}}|(?: |\\t|=))(?: |\\t|=)*"
+        r"(?:\\+\"?|['`])*[A-Za-z0-9+/_=.~-]{12}",
         (
             rf"(?i){_NAMES}[\w.-]*{_ASSIGN}\\*[\"'`]?(?P<secret>[A-Za-z0-9+/_=.~-]{{12,}})",
             rf"(?i)--?[\w-]*{_NAMES}[ \t=]+[\"']?(?P<secret>[A-Za-z0-9+/_=.~-]{{12,}})",
@@ -128,12 +132,12 @@ SECRETS: Final = (
 PERSONAL: Final = (
     Detector(
         "email",
-        r"@|%40",
+        r"(?:@|%40)(?:[A-Za-z0-9.-]|[^\x00-\x7f])+\.(?:[A-Za-z]|[^\x00-\x7f])",
         (r"[\pL\pN._%+&~-]+(?:'[\pL\pN._%+&~-]+)*(?:@|%40)(?:[\pL\pN-]+\.)+\pL{2,}",),
     ),
     Detector(
         "phone",
-        r"\+[1-9]|[0-9]{3}(?:\) ?|[.-])[0-9]{3}[ .-][0-9]{4}",
+        r"\+[1-9](?:[ .()/-]{0,2}[0-9]){7}|[0-9]{3}(?:\) ?|[.-])[0-9]{3}[ .-][0-9]{4}",
         (
             r"(?:^|[^0-9A-Za-z+])(?P<secret>\+[1-9](?:[ .()/-]{0,2}[0-9]){7,14})\b",
             r"(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[.-])[2-9][0-9]{2}[ .-][0-9]{4}\b",
@@ -141,14 +145,15 @@ PERSONAL: Final = (
     ),
     Detector(
         "card",
-        r"[2-6](?:[ -]?[0-9]){12}",
+        # A number that is not in the middle of a word; the escape of a control ends with a letter.
+        r"(?:[^0-9A-Za-z_]|\\[bfnrt]|\\u00[01][0-9A-Fa-f])[2-6](?:[ -]?[0-9]){12,18}[^0-9A-Za-z_]",
         (r"\b[2-6](?:[ -]?[0-9]){12,18}\b",),
         checks.card,
         again=True,
     ),
     Detector(
         "iban",
-        r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}",
+        r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11}",
         (r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]){11,28}",),
         checks.iban,
         again=True,

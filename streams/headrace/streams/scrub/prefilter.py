@@ -18,7 +18,7 @@ from headrace.streams.scrub.rule import compiled
 PIECE: Final = 128
 """Events that are searched at once: 64 KB of a usual mix."""
 
-ESCAPED: Final = r"\\u(?:[1-9A-Fa-f]|0[1-9A-Fa-f]|00[2-9A-Fa-f])|\\/"
+ESCAPED: Final = r"[^\\](?:\\\\)*\\(?:u(?:[1-9A-Fa-f]|0[1-9A-Fa-f]|00[2-9A-Fa-f])|/)"
 """An escape of what needs none: a hint may hide behind it."""
 
 

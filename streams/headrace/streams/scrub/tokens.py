@@ -28,12 +28,16 @@ _TO_CLOSE: Final = 2
 CLOSES: Final = frozenset(b"}]")
 COLON: Final = ord(":")
 COMMA: Final = ord(",")
+_OPENS: Final = frozenset({OBJECT, ARRAY})
+_PUNCTUATION: Final = frozenset({COLON, COMMA})
 
 # What may come next.
 _VALUE, _VALUE_OR_END, _KEY, _KEY_OR_END, _A_COLON, _NEXT, _NOTHING = range(7)
-_FOR_VALUE: Final = frozenset({_VALUE, _VALUE_OR_END})
 _FOR_KEY: Final = frozenset({_KEY, _KEY_OR_END})
+_FOR_VALUE: Final = frozenset({_VALUE, _VALUE_OR_END})
 _FOR_CLOSE: Final = {ord("}"): (_NEXT, _KEY_OR_END), ord("]"): (_NEXT, _VALUE_OR_END)}
+
+_NO_OBJECT: Final = "not one JSON object"
 
 
 class UnreadableError(Exception):
@@ -68,40 +72,33 @@ def members(tokens: list[bytes]) -> list[Member]:
     want, key, first = _VALUE, -1, -1
     for at, token in enumerate(tokens):
         byte = token[0]
-        if byte <= BLANK:
-            continue
         if byte == QUOTE and want in _FOR_KEY:
             want = _A_COLON
             if len(open_) == 1:
                 key = at
-            continue
-        if byte == COLON:
-            want = _expect(want == _A_COLON, _VALUE)
-            continue
-        if byte == COMMA:
-            want = _expect(want == _NEXT, _KEY if open_ and open_[-1] == OBJECT else _VALUE)
-            continue
-        if byte in CLOSES:
-            _expect(bool(open_) and open_.pop() + _TO_CLOSE == byte and want in _FOR_CLOSE[byte])
-        else:
-            _expect(want in _FOR_VALUE and bool(open_ or byte == OBJECT))
+        elif byte == COLON and want == _A_COLON:
+            want = _VALUE
+        elif byte == COMMA and want == _NEXT:
+            want = _KEY if open_[-1] == OBJECT else _VALUE
+        elif byte > BLANK:
+            if byte in CLOSES:
+                if want not in _FOR_CLOSE[byte] or open_.pop() + _TO_CLOSE != byte:
+                    raise UnreadableError(_NO_OBJECT)
+            elif byte in _PUNCTUATION or want not in _FOR_VALUE or not (open_ or byte == OBJECT):
+                raise UnreadableError(_NO_OBJECT)
+            else:
+                if len(open_) == 1:
+                    first = at
+                if byte in _OPENS:
+                    open_.append(byte)
+                    want = _KEY_OR_END if byte == OBJECT else _VALUE_OR_END
+                    continue
             if len(open_) == 1:
-                first = at
-            if byte in (OBJECT, ARRAY):
-                open_.append(byte)
-                want = _KEY_OR_END if byte == OBJECT else _VALUE_OR_END
-                continue
-        if len(open_) == 1:
-            found.append(Member(key, first, at))
-        want = _NEXT if open_ else _NOTHING
-    _expect(want == _NOTHING)
+                found.append(Member(key, first, at))
+            want = _NEXT if open_ else _NOTHING
+    if want != _NOTHING:
+        raise UnreadableError(_NO_OBJECT)
     return found
-
-
-def _expect(met: bool, then: int = _NOTHING) -> int:
-    if not met:
-        raise UnreadableError("not one JSON object")
-    return then
 
 
 def end_of(tokens: list[bytes], first: int) -> int:
@@ -109,10 +106,10 @@ def end_of(tokens: list[bytes], first: int) -> int:
     depth = 0
     for at in range(first, len(tokens)):
         byte = tokens[at][0]
-        depth += (byte in (OBJECT, ARRAY)) - (byte in CLOSES)
+        depth += (byte in _OPENS) - (byte in CLOSES)
         if depth == 0:
             return at
-    raise UnreadableError("not one JSON object")
+    raise UnreadableError(_NO_OBJECT)
 
 
 def text_of(token: bytes) -> bytes:
