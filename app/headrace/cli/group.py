@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, str]] = {
     "alerts": "Look at alerts, try rules on the past, and deliver again.",
     "silence": "Mute alerts for a while, list what is muted, end it early.",
     "dlq": "Look at dead letters, and send them again.",
+    "forget": "Forget a person, and certify it.",
 }
 """Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""
 

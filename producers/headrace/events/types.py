@@ -42,7 +42,8 @@ AUDIT_READ: Final = "headrace.audit_read"
 """Somebody read the audit trail; ``user`` is who. Nothing emits it yet."""
 
 ERASURE: Final = "headrace.erasure"
-"""A person was forgotten, or is being. Nothing emits it yet."""
+"""A person was forgotten, or is being: `headrace forget`. ``data``: subject (a pseudonym, never the
+name), request, phase (requested, completed), removed, kept."""
 
 EPOCH_END: Final = "headrace.epoch_end"
 """The last event of an epoch. ``data``: reason (closed, evicted), dropped (reason to count).
@@ -69,6 +70,7 @@ AUDIT: Final = frozenset(
         "readonly_mode_changed",
         "tool_start",
         "tool_complete",
+        ERASURE,
         EPOCH_END,
         DROPPED,
     }
