@@ -40,8 +40,7 @@ def files_with(directory: Path, *words: str) -> list[str]:
     return [
         str(path.relative_to(directory))
         for path in sorted(directory.rglob("*"))
-        if path.is_file()
-        and any(word in content for content in contents(path) for word in wanted)
+        if path.is_file() and any(word in content for content in contents(path) for word in wanted)
     ]
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,6 +23,11 @@ from tests.support import unique, wait_until, wait_until_sync
 __all__ = ["cli"]
 
 WORKERS = ("archive", "metrics")
+KILLED_AT = (
+    *("requested", "honoured", "files", "counting what goes", "rewriting epochs_ledger"),
+    *("archive", "letters", "keys"),
+)
+"""Phases, and what is said in the middle of one."""
 EVENTS = 42 + 1
 """Of a recorded session, with its end."""
 
@@ -33,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 @pytest.fixture
 def on_stack(cli: Cli, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.setenv("HEADRACE_STATE_DIR", str(stack.settings.state_dir))
-    return lambda *args: cli(*args)
+    return cli
 
 
 def rows(settings: Settings, sql: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -91,11 +99,13 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     assert not (settings.state_dir / "forget").exists()
     archived(settings, tenant, 2 * EVENTS)
 
-    ran = on_stack(
-        *("forget", "--tenant", tenant, "--user", ann, "--yes", "--json", "--elsewhere", "0s")
-    )
+    command = ("forget", "--tenant", tenant, "--user", ann, "--yes", "--json", "--elsewhere", "0s")
+    for point in KILLED_AT:
+        killed(stack, point, command)
+    ran = on_stack(*command)
     assert ran.code == 0, ran
     made = only(ran)
+    assert len(list((settings.state_dir / "forget").glob("f-*.json"))) == 1  # each went on with it
     removed = {one["store"]: one["count"] for one in made["removed"]}
     assert removed["ClickHouse events_raw, rows"] == EVENTS
     assert removed["ClickHouse epochs_ledger, rows"] >= 1
@@ -122,9 +132,21 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     assert verdict(on_stack, tenant)["adds_up"]
 
 
-def check_completion(
-    stack: LocalStack, on_stack: Cli, tenant: str, ann: str, request: str
-) -> None:
+def killed(stack: LocalStack, point: str, command: tuple[str, ...]) -> None:
+    """Run the command until it kills itself."""
+    state_dir = str(stack.settings.state_dir)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.forget.killed", point, *command],
+        env={**os.environ, "HEADRACE_STATE_DIR": state_dir},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, (point, done)
+
+
+def check_completion(stack: LocalStack, on_stack: Cli, tenant: str, ann: str, request: str) -> None:
     """Once the embedded Kafka has forgotten, too, nothing is pending any more."""
     ran = on_stack("forget", "complete", request, "--user", ann, "--json")
     assert (ran.code, only(ran)["state"]) == (1, "pending")
@@ -164,7 +186,9 @@ async def test_other_people_of_that_name_keep_theirs(stack: LocalStack, on_stack
         archived(settings, other, EVENTS)
 
     await asyncio.to_thread(plant)
-    theirs = "(tenant = {other:String} OR tenant = {tenant:String} AND user IN ('bob', {u0:String}))"
+    theirs = (
+        "(tenant = {other:String} OR tenant = {tenant:String} AND user IN ('bob', {u0:String}))"
+    )
     asked = {"other": other, "tenant": tenant, "u0": user + "0"}
     before = await asyncio.to_thread(all_of, settings, theirs, **asked)
     ran = await asyncio.to_thread(
@@ -191,9 +215,3 @@ async def test_other_people_of_that_name_keep_theirs(stack: LocalStack, on_stack
     (row,) = await asyncio.to_thread(rows, settings, left, t=tenant, u=user)
     assert row["n"] == 0
     assert (await asyncio.to_thread(verdict, on_stack, tenant))["adds_up"]
-
-
-def state_of(directory: Path) -> dict[str, Any]:
-    (path,) = (directory / "forget").glob("f-*.json")
-    found: dict[str, Any] = orjson.loads(path.read_bytes())
-    return found

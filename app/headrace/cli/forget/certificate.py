@@ -95,7 +95,8 @@ def lines(certificate: dict[str, Any]) -> Iterator[str]:
     yield f"tenant {certificate['tenant']}, subject {certificate['subject']} (a pseudonym)"
     yield f"requested {_time(certificate['requested_at'])}, state: {certificate['state']}"
     yield "removed:"
-    yield from (f"  {one['store']}: {one['count']:,}" for one in certificate["removed"])
+    removed = [one for one in certificate["removed"] if one["count"]]
+    yield from (f"  {one['store']}: {one['count']:,}" for one in removed)
     yield "stays:"
     yield from (f"  {one['store']}: {one['why']}" for one in certificate["kept"])
     yield "pending:" if certificate["pending"] else "pending: nothing"

@@ -71,18 +71,19 @@ def erase(archive: Archive, order: Order, cluster: str | None, say: Callable[[st
 
     Raises CommandError where it takes too long: it may be gone on with.
     """
+    on = f"ON CLUSTER `{cluster}`" if cluster else ""
     say("counting what goes")
     keep_account(archive, order)
     for table, condition in find.conditions(order).items():
         say(f"rewriting {table}")
-        with _short_lived_parts(archive, table):
+        with _short_lived_parts(archive, table, on):
             # Waits for every replica. Not an ON CLUSTER: replicas tell each other of mutations.
             archive.command(
                 f"ALTER TABLE {table} DELETE WHERE {condition}",
                 {"tenant": order.tenant},
                 {"mutations_sync": 2},
             )
-            _until_old_parts_are_gone(archive, table, cluster, say)
+            _until_old_parts_are_gone(archive, table, cluster=cluster, on=on, say=say)
 
 
 def keep_account(archive: Archive, order: Order) -> None:
@@ -119,18 +120,16 @@ def _lines(archive: Archive, order: Order, parts: dict[str, str]) -> Iterator[by
 
 
 @contextlib.contextmanager
-def _short_lived_parts(archive: Archive, table: str) -> Iterator[None]:
+def _short_lived_parts(archive: Archive, table: str, on: str) -> Iterator[None]:
     """Let the server remove replaced parts soon; put the setting back as it was."""
     before = _own_setting(archive, table)
-    soon = f"ALTER TABLE {table} MODIFY SETTING old_parts_lifetime = {KEEP_OLD_PARTS_S}"
-    archive.command(soon)
+    name = "old_parts_lifetime"
+    archive.command(f"ALTER TABLE {table} {on} MODIFY SETTING {name} = {KEEP_OLD_PARTS_S}")
     try:
         yield
     finally:
-        if before is None:
-            archive.command(f"ALTER TABLE {table} RESET SETTING old_parts_lifetime")
-        else:
-            archive.command(f"ALTER TABLE {table} MODIFY SETTING old_parts_lifetime = {before}")
+        back = f"RESET SETTING {name}" if before is None else f"MODIFY SETTING {name} = {before}"
+        archive.command(f"ALTER TABLE {table} {on} {back}")
 
 
 def _own_setting(archive: Archive, table: str) -> int | None:
@@ -145,7 +144,7 @@ def _own_setting(archive: Archive, table: str) -> int | None:
 
 
 def _until_old_parts_are_gone(
-    archive: Archive, table: str, cluster: str | None, say: Callable[[str], None]
+    archive: Archive, table: str, *, cluster: str | None, on: str, say: Callable[[str], None]
 ) -> None:
     parts = f"clusterAllReplicas('{cluster}', system.parts)" if cluster else "system.parts"
     old = (
@@ -165,11 +164,7 @@ def _until_old_parts_are_gone(
                 " same command again to go on"
             )
         say(f"waiting until {len(waiting)} replaced parts of {table} are gone")
-        _wake_cleanup(archive, table)
+        # The cleanup looks now, not within half a minute, on servers that know how.
+        with contextlib.suppress(CommandError):
+            archive.command(f"SYSTEM START CLEANUP {on} {table}")
         time.sleep(POLL_S)
-
-
-def _wake_cleanup(archive: Archive, table: str) -> None:
-    """Let the server's cleanup look now, not within half a minute, where it knows how."""
-    with contextlib.suppress(CommandError):
-        archive.command(f"SYSTEM START CLEANUP {table}")

@@ -54,4 +54,5 @@ def _spellings(text: str) -> set[bytes]:
 
 
 def _quoted(spelling: bytes) -> str:
-    return re.sub(r"([^\w\s@])", r"\\\1", spelling.decode("utf-8", "replace"), flags=re.ASCII)
+    """Quote for RE2, which knows no escape of letters and of what is not ASCII."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", spelling.decode("utf-8", "replace"))

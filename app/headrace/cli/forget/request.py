@@ -65,7 +65,7 @@ class Request:
         salt = salt or secrets.token_bytes(SALT_BYTES)
         name = mark(salt, "user", tenant, user)
         made = cls(f"f-{secrets.token_hex(6)}", tenant, salt.hex(), name, time.time(), user)
-        made.add([made.probe_session])
+        made.marks.append(made.order().mark("session", made.probe_session))
         return made
 
     def add(self, sessions: Iterable[str]) -> bool:

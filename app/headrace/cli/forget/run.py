@@ -30,6 +30,7 @@ from headrace.streams.erasure.ledger import Lines
 
 Say = Callable[[str], None]
 
+DATA_KEYS: Final = "data keys"
 MOST_ROUNDS: Final = 5
 """Times that sessions are looked for again, which came while the order was on its way."""
 
@@ -131,7 +132,7 @@ class Forgetting:
         self._account(archive, found.ledger())
         if not found.theirs:
             return
-        if asyncio.run(cluster_id(self._settings)).startswith(LOCAL_CLUSTER):
+        if self._embedded():
             return  # which deletes no records: they go with its memory
         self._say("writing the dead letters anew without them")
         self._remove("dead letters", found.theirs)
@@ -143,7 +144,7 @@ class Forgetting:
             return
         self._say("shredding keys")
         plan = keys.plan(self._settings, store, self.request)
-        self._remove("data keys", len(plan.shred))
+        self._remove(DATA_KEYS, len(plan.shred))
         for key_id in plan.shred:
             store.shred(key_id)
         for why, count in sorted(plan.kept.items()):
@@ -153,6 +154,8 @@ class Forgetting:
         now, order = time.time(), self.request.order()
         found = self._found_so_far()
         found.kept += _STAYS
+        if dict(found.removed).get(DATA_KEYS):
+            found.kept.append(("audit trail", "ciphertext that nobody can read any more"))
         found.pending += asyncio.run(kafka_until(self._settings, now))
         found.pending += elsewhere(self._options, now)
         waiting = files.look(self._settings, order).waiting
@@ -171,18 +174,18 @@ class Forgetting:
         needles, tenant = self._needles(), request.tenant
         found = search.archive_rows(archive, needles, tenant)
         found += local_files(self._settings, needles, found)
-        readable = [] if self._embedded() else [topics.DEAD_LETTERS]
-        for name in (*readable, topics.ERASURES):
-            order = request.order()
-            found.append(asyncio.run(search.topic_records(self._settings, name, needles, order)))
-        return found
+        # The others hold the person for as long as is certified, or marks alone.
+        names = [topics.ERASURES]
+        if not self._embedded():
+            names.append(topics.DEAD_LETTERS)
+        records = search.topics_records(self._settings, names, needles, request.order())
+        return [*found, *asyncio.run(records)]
 
     def _embedded(self) -> bool:
         return asyncio.run(cluster_id(self._settings)).startswith(LOCAL_CLUSTER)
 
     def _needles(self) -> Needles:
-        own = [one for one in self.request.sessions if one != self.request.probe_session]
-        return Needles([self.request.user or "", *own])
+        return Needles([self.request.user or "", *self.request.sessions])
 
     def _emit(self, phase: str, **more: Any) -> None:
         request = self.request
@@ -223,7 +226,6 @@ class Forgetting:
 
 _STAYS: Final = [
     ("audit trail", "the evidence of this request: a pseudonym, kept for ever"),
-    ("audit trail", "evidence whose keys were shredded: ciphertext that nobody can read"),
     ("agent.erasures", "the standing order: marks, no names"),
     ("ClickHouse erased_ledger", "numbers and marks, so that `headrace verify` adds up"),
     ("ClickHouse metric_panes_raw", "counts by tenant, tool and model: nobody is named"),
@@ -279,11 +281,21 @@ def begin(settings: Settings, tenant: str, user: str) -> Request:
     requests = Requests(settings)
     request = requests.unfinished(tenant, user)
     if request is None:
-        earlier = asyncio.run(honour.orders(settings, tenant))
-        salt = next((one.salt for one in earlier if one.mark("user", user) == one.user), None)
-        request = Request.new(tenant, user, salt)
+        request = Request.new(tenant, user, _salt_of_earlier(settings, tenant, user))
         requests.save(request)
     return request
+
+
+def _salt_of_earlier(settings: Settings, tenant: str, user: str) -> bytes | None:
+    """Return the salt of an earlier request about the person, None where there was none.
+
+    The ledger then knows each session by one mark, and the accounting of an epoch stays one.
+    """
+    for request in Requests(settings).all():
+        if request.is_about(tenant, user):
+            return bytes.fromhex(request.salt)
+    earlier = asyncio.run(honour.orders(settings, tenant))
+    return next((one.salt for one in earlier if one.mark("user", user) == one.user), None)
 
 
 def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
@@ -340,13 +352,10 @@ def complete(settings: Settings, name: str, user: str, say: Say) -> dict[str, An
         by_mark.hits = left
         found.searched.append(by_mark)
     found.searched += local_files(settings, needles, found.searched)
+    say("reading Kafka from end to end")
     still = {one.store for one in found.pending}
-    for topic in search.ALL_TOPICS:
-        if f"Kafka {settings.topic(topic)}" not in still:
-            say(f"reading {topic}")
-            found.searched.append(
-                asyncio.run(search.topic_records(settings, topic, needles, order))
-            )
+    names = [one for one in search.ALL_TOPICS if f"Kafka {settings.topic(one)}" not in still]
+    found.searched += asyncio.run(search.topics_records(settings, names, needles, order))
     made = certificate.make(request, found, now)
     certificate.write(requests, made)
     request.certificate = made

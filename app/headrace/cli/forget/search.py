@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -137,8 +138,15 @@ def _as_text(column: str, kind: str) -> str:
     return f"toString({quoted})" if plain else f"toJSONString({quoted})"
 
 
-async def topic_records(settings: Settings, name: str, needles: Needles, order: Order) -> Searched:
-    """Read a topic from end to end: for the texts, and for what the order covers."""
+async def topics_records(
+    settings: Settings, names: Sequence[str], needles: Needles, order: Order
+) -> list[Searched]:
+    """Read topics from end to end: for the texts, and for what the order covers."""
+    reading = (_topic(settings, name, needles, order) for name in names)
+    return list(await asyncio.gather(*reading))
+
+
+async def _topic(settings: Settings, name: str, needles: Needles, order: Order) -> Searched:
     topic = settings.topic(name)
     searched = Searched(f"Kafka {topic}", "every record, key, value and headers", 0, [])
     async with kafka.consumer(settings) as client:
