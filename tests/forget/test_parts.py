@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,7 +118,7 @@ class TestOwner:
 def test_spans_hold_the_numbers_and_no_others(numbers: set[int]) -> None:
     spans = list(ledger.spans(numbers))
     assert {n for first, last in spans for n in range(first, last + 1)} == numbers
-    assert all(later[0] > earlier[1] + 1 for earlier, later in zip(spans, spans[1:], strict=False))
+    assert all(later[0] > earlier[1] + 1 for earlier, later in pairwise(spans))
 
 
 def test_marks_in_sql_are_the_orders(clickhouse: ClickHouseSettings) -> None:
@@ -225,7 +226,8 @@ class TestKeys:
     def test_statutory_classes_stay_and_are_named(self, settings: Settings) -> None:
         store = open_keys(settings)
         ann, session = (
-            store.pseudonym(kind, "acme", name) for kind, name in (("user", "ann"), ("session", "s-1"))
+            store.pseudonym(kind, "acme", name)
+            for kind, name in (("user", "ann"), ("session", "s-1"))
         )
         bob = store.pseudonym("user", "acme", "bob")
         wanted = [(ann, "session"), (ann, "business"), (session, "approval"), (ann, "gone-class")]
@@ -299,4 +301,3 @@ def test_pending_is_over_in_time_or_with_another_kafka() -> None:
     assert not Pending("x", "", None).over(1e12, "c")
     assert not Pending("x", "", None, "c").over(1e12, "c")
     assert Pending("x", "", None, "c").over(0.0, "d")
-
