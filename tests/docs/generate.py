@@ -110,6 +110,8 @@ def _leaves(group: click.Group, before: str) -> Iterator[tuple[str, click.Comman
     for name in group.commands or group.list_commands(parent()):
         command = group.get_command(parent(), name)
         assert command is not None
+        if isinstance(command, click.Group) and command.invoke_without_command:
+            yield name, command
         if isinstance(command, click.Group):
             yield from _leaves(command, f"{before}{name} ")
         else:

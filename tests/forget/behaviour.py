@@ -40,7 +40,9 @@ async def account(rig: Rig, *, erased: int) -> Verdict:
         found = await asyncio.to_thread(verify, rig.settings, Scope(tenant=rig.tenant))
         return found if found.totals.erased >= erased and not found.totals.in_flight else None
 
-    return await wait_until(caught_up, 60, interval=0.3, what="erased and caught up")
+    found = await wait_until(caught_up, 60, interval=0.3, what="erased and caught up")
+    assert found is not None
+    return found
 
 
 class OrdersBehaviour:
@@ -123,6 +125,7 @@ class OrdersBehaviour:
                 what="taken",
             )
             seq += 1
+            assert verdict is not None
             if verdict.totals.erased:
                 return seq
 
@@ -132,7 +135,9 @@ class OrdersBehaviour:
 
     async def test_a_worker_killed_in_the_middle_counts_each_once(self, rig: Rig) -> None:
         await give(rig, order(rig.tenant))
-        lines = [rig.line(seq, user=ANN if seq % 3 else "bob") for seq in range(1, 6001)]
+        lines: list[bytes | None] = [
+            rig.line(seq, user=ANN if seq % 3 else "bob") for seq in range(1, 6001)
+        ]
         await rig.produce(lines)
         for _ in range(2):
             worker: Worker = await rig.start()

@@ -56,6 +56,24 @@ class Archive:
         ):
             yield from rows
 
+    def command(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Run a statement that answers with nothing. Raises :class:`CommandError`."""
+        with _faults(self.address):
+            self._client.command(
+                statement, parameters=dict(parameters or {}), settings=dict(settings or {})
+            )
+
+    def insert(self, table: str, lines: Sequence[bytes]) -> None:
+        """Insert lines of JSON. Raises :class:`CommandError`."""
+        if lines:
+            with _faults(self.address):
+                self._client.raw_insert(table, insert_block=b"\n".join(lines), fmt="JSONEachRow")
+
     def raw(
         self, query: str, parameters: Mapping[str, Any] | None, output_format: str
     ) -> Iterator[bytes]:

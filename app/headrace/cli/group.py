@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, str]] = {
     "audit": "Keep, prove and search the audit trail; its keys.",
     "scrub": "Check rules that rewrite secrets before the archive, and try them.",
     "dlq": "Look at dead letters, and send them again.",
+    "forget": "Forget a person, and certify it.",
 }
 """Every command with its line of help; it is ``headrace.cli.commands.<name>.<name>``."""
 

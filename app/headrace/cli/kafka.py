@@ -65,11 +65,12 @@ async def consumer(settings: Settings, **more: Any) -> AsyncIterator[AIOKafkaCon
 
 async def partitions_of(client: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
     """Return a topic's partitions. Raises CommandError where there is no such topic."""
-    if topic not in await client.topics():
+    # partitions_for_topic() knows only topics that the client already reads.
+    metadata: Any = await client._client.fetch_all_metadata()  # noqa: SLF001
+    numbers = metadata.partitions_for_topic(topic)
+    if not numbers:
         raise CommandError(f"no topic {topic}: `headrace topics apply` makes the topics")
-    return [
-        TopicPartition(topic, number) for number in sorted(client.partitions_for_topic(topic) or ())
-    ]
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
 
 
 async def lags(settings: Settings, processor: str, topic: str) -> list[Lag]:

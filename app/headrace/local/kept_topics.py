@@ -1,9 +1,9 @@
 """What compacted topics say, kept on disk: the embedded Kafka forgets, and a real one does not.
 
-Alerts, silences, deliveries and orders to forget people live in such topics. They are followed into a file, and written to
-the Kafka that comes next before any worker reads it. What was written in the last instant before a
-Kafka died may be missing, as if its writer had died with it; where everything stops in order,
-nothing is.
+Alerts, silences, deliveries and orders to forget people live in such topics. They are followed into
+a file, and written to the Kafka that comes next before any worker reads it. What was written in the
+last instant before a Kafka died may be missing, as if its writer had died with it; where everything
+stops in order, nothing is.
 """
 
 from __future__ import annotations

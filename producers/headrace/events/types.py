@@ -44,7 +44,8 @@ AUDIT_READ: Final = "headrace.audit_read"
 ``data``: what (search, export, ...), selection (whom it is about by pseudonym), count, login."""
 
 ERASURE: Final = "headrace.erasure"
-"""A person was forgotten, or is being. Nothing emits it yet."""
+"""A person was forgotten, or is being: `headrace forget`. ``data``: subject (a pseudonym, never the
+name), request, phase (requested, completed), removed, kept."""
 
 EPOCH_END: Final = "headrace.epoch_end"
 """The last event of an epoch. ``data``: reason (closed, evicted), dropped (reason to count).

@@ -18,6 +18,8 @@ CHUNK_BYTES: Final = 512 * 1024
 TORN: Final = ".torn-"
 TORN_BYTES: Final = 4 * 1024 * 1024
 """Bytes of torn lines that a spool directory keeps, beside its quota; the oldest go first."""
+ERASED: Final = b" "
+"""What a line begins with that was blanked, since somebody asked to be forgotten: events do not."""
 LOCAL_KEEP: Final = 24 * 3600.0
 """Seconds that delivered segments stay for an embedded Kafka."""
 
@@ -122,7 +124,7 @@ class LaneSource:
                     offset=self._at.offset + end,
                     delivered=self._at.delivered + len(lines),
                 )
-                return Chunk(lines, self._at)
+                return Chunk([line for line in lines if not line.startswith(ERASED)], self._at)
             if not self._leave_segment(content):
                 return None
 

@@ -43,7 +43,7 @@ def lines_of(found: Iterable[tuple[Order, Owner, bytes]]) -> Lines:
         numbers[key].append(owner.seq)
         orders[key] = order, max(owner.ts, orders.get(key, (order, 0.0))[1])
         if owner.type == types.EPOCH_END:
-            dropped = _counts(data_of(value).get("dropped"))
+            dropped = counts(data_of(value).get("dropped"))
             lines.erased.append(
                 erased(order, session, owner.epoch, (owner.seq, owner.seq), owner.ts,
                        end=owner.seq, dropped=dropped)
@@ -113,7 +113,8 @@ def _told(session: str, owner: Owner, data: dict[str, Any]) -> bytes:
     )
 
 
-def _counts(given: Any) -> dict[str, int]:
+def counts(given: Any) -> dict[str, int]:
+    """Return what an end marker says was dropped, by reason: numbers, and no word of anybody."""
     if not isinstance(given, dict):
         return {}
     return {name: _whole(count) for name, count in given.items() if _REASON(name)}

@@ -7,6 +7,7 @@ was told before it, and an upsert hides that it was told twice.
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,15 +41,30 @@ class Bounds:
     """Series of the running totals."""
 
 
-class _Epoch:
-    __slots__ = ("active", "call", "key", "seen")
+Names = tuple[str, str, str]
+"""Tenant, session and epoch."""
 
-    def __init__(self, key: tuple[str, str, str]) -> None:
-        self.key = key
+
+class _Epoch:
+    __slots__ = ("active", "call", "mark", "names", "seen")
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+        self.names: Names | None = None
+        """None from when a state was loaded until an event comes."""
         self.seen = Seen()
         self.call = Call()
         self.active = -1
         """The latest pane that it was counted active in."""
+
+
+def _mark(names: Names) -> str:
+    """Return what is saved in place of names: a state outlives who asked to be forgotten.
+
+    The epoch was drawn at random: nobody guesses the session by it.
+    """
+    text = "\0".join(names).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +93,9 @@ class Partition:
         """Records that are no events, or whose names are too long."""
         self.forgotten = 0
         """Epochs that were forgotten to make room."""
-        self._epochs: OrderedDict[tuple[str, str, str], _Epoch] = OrderedDict()
+        self._epochs: OrderedDict[str, _Epoch] = OrderedDict()
+        """By mark, the one idle for longest first."""
+        self._by_names: dict[Names, _Epoch] = {}
         self._panes: OrderedDict[tuple[str, int], Pane] = OrderedDict()
         self._cells = 0
         self._closed: list[Pane] = []
@@ -103,7 +121,7 @@ class Partition:
                 self.skipped += 1
                 continue
             epoch = self._epoch
-            if epoch is None or epoch.key != (head.tenant, head.session, head.epoch):
+            if epoch is None or epoch.names != (head.tenant, head.session, head.epoch):
                 epoch = self._enter(head)
             if not epoch.seen.add(head.seq):
                 self.duplicates += 1
@@ -113,16 +131,25 @@ class Partition:
         return new
 
     def _enter(self, head: Head) -> _Epoch:
-        key = (head.tenant, head.session, head.epoch)
-        epoch = self._epochs.get(key)
-        if epoch is None:
-            epoch = self._epochs[key] = _Epoch(key)
-            if len(self._epochs) > self._bounds.epochs:
-                self._epochs.popitem(last=False)
-                self.forgotten += 1
-        else:
-            self._epochs.move_to_end(key)
+        names = (head.tenant, head.session, head.epoch)
+        epoch = self._by_names.get(names) or self._meet(names)
+        self._epochs.move_to_end(epoch.mark)
         self._epoch = epoch
+        return epoch
+
+    def _meet(self, names: Names) -> _Epoch:
+        """Return an epoch that is new, or was loaded and not heard of since."""
+        mark = _mark(names)
+        epoch = self._epochs.get(mark)
+        if epoch is None:
+            epoch = self._epochs[mark] = _Epoch(mark)
+            if len(self._epochs) > self._bounds.epochs:
+                _, gone = self._epochs.popitem(last=False)
+                if gone.names is not None:
+                    del self._by_names[gone.names]
+                self.forgotten += 1
+        epoch.names = names
+        self._by_names[names] = epoch
         return epoch
 
     def _count(self, record: Any, head: Head, epoch: _Epoch) -> None:
@@ -244,7 +271,7 @@ class Partition:
             "forgotten": self.forgotten,
             "epochs": [
                 [
-                    *epoch.key,
+                    epoch.mark,
                     epoch.seen.contiguous,
                     epoch.seen.spans,
                     epoch.call.model,
@@ -265,11 +292,12 @@ class Partition:
         state.offset = data["offset"]
         state.duplicates, state.skipped = data["duplicates"], data["skipped"]
         state.forgotten = data["forgotten"]
-        for tenant, session, name, contiguous, spans, model, active in data["epochs"]:
-            epoch = _Epoch((tenant, session, name))
+        for *names, contiguous, spans, model, active in data["epochs"]:
+            # States of earlier versions have the names.
+            epoch = _Epoch(names[0] if len(names) == 1 else _mark((names[0], names[1], names[2])))
             epoch.seen = Seen(contiguous, spans)
             epoch.call, epoch.active = Call(model), active
-            state._epochs[epoch.key] = epoch
+            state._epochs[epoch.mark] = epoch
         state.totals.load(data["totals"])
         for one in data["panes"]:
             pane = Pane.from_data(one, state._bounds.series, state.totals)

@@ -1,0 +1,1 @@
+"""Forgetting a person: found, ordered, removed, searched for, certified."""

@@ -1,0 +1,77 @@
+"""Finding a person in the archive: by marks, so that no query names anybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from headrace.cli.archive import Archive
+from headrace.cli.forget.marks import is_session, is_user, mark_of
+from headrace.cli.forget.stores import STORES, Holds
+from headrace.events.identity import UNBOUND_SESSION
+from headrace.streams.erasure.order import Order
+
+# A session is the person's where nobody else is named in it. What came late names sessions by mark.
+_SESSIONS: Final = """
+SELECT session, count() AS events, countIf(user != '' AND NOT {is_user}) AS others,
+    countIf(user = '') AS nameless
+FROM events_raw
+WHERE tenant = {{tenant:String}} AND session IN
+(
+    SELECT session FROM events_raw WHERE tenant = {{tenant:String}} AND {is_user}
+    UNION DISTINCT
+    SELECT session FROM events_raw WHERE tenant = {{tenant:String}} AND {mark} IN
+        (SELECT session FROM erased_ledger WHERE tenant = {{tenant:String}} AND salt = '{salt}')
+)
+GROUP BY session
+ORDER BY session
+"""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the archive holds of a person."""
+
+    own: list[str] = field(default_factory=list)
+    """Sessions in which nobody else is named."""
+    shared: int = 0
+    """Sessions in which others are named: of these, only what names the person goes."""
+    nameless: int = 0
+    """Events of shared sessions that name nobody, and stay."""
+
+
+def find(archive: Archive, order: Order) -> Findings:
+    """Find the sessions of an order's user."""
+    query = _SESSIONS.format(
+        is_user=is_user(order), mark=mark_of(order, "session", "session"), salt=order.salt.hex()
+    )
+    findings = Findings()
+    for session, _, others, nameless in archive.stream(query, {"tenant": order.tenant}):
+        if others or session == UNBOUND_SESSION:
+            findings.shared += 1
+            findings.nameless += nameless
+        else:
+            findings.own.append(session)
+    return findings
+
+
+def conditions(order: Order) -> dict[str, str]:
+    """Return the condition for the person's rows of each table that has any."""
+    own = is_session(order, order.sessions)
+    either = {Holds.EVENTS: f"({is_user(order)} OR {own})", Holds.SESSIONS: own}
+    return {
+        store.table: f"tenant = {{tenant:String}} AND {either[store.holds]}"
+        for store in STORES
+        if store.holds in either
+    }
+
+
+def count(archive: Archive, order: Order) -> dict[str, int]:
+    """Count the person's rows by table."""
+    found = {}
+    for table, condition in conditions(order).items():
+        rows = archive.rows(
+            f"SELECT count() AS n FROM {table} WHERE {condition}", {"tenant": order.tenant}
+        )
+        found[table] = int(rows[0]["n"])
+    return found

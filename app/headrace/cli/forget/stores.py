@@ -1,0 +1,40 @@
+"""Where a person can stand in ClickHouse: the one list, which a new table must be added to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Holds(str, Enum):
+    """What a table holds of people."""
+
+    EVENTS = "events"
+    """Rows with a session and a user: deleted by either."""
+    SESSIONS = "sessions"
+    """Rows that name a session: deleted where the session was the person's alone."""
+    EVIDENCE = "evidence"
+    """Pseudonyms and ciphertext: readable no more once the keys are shredded."""
+    NOBODY = "nobody"
+    """Numbers by tenant, tool, model; marks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One table. Its columns are called ``tenant``, ``session`` and ``user``."""
+
+    table: str
+    holds: Holds
+
+
+STORES: Final = (
+    Store("events_raw", Holds.EVENTS),
+    Store("epochs_ledger", Holds.SESSIONS),
+    Store("dropped_ledger", Holds.SESSIONS),
+    Store("audit_raw", Holds.EVIDENCE),
+    Store("erased_ledger", Holds.NOBODY),
+    Store("metric_panes_raw", Holds.NOBODY),
+    Store("alert_transitions_raw", Holds.NOBODY),
+    Store("schema_migrations", Holds.NOBODY),
+)

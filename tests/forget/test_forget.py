@@ -1,0 +1,217 @@
+"""``headrace forget`` on a whole local stack, searched byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+
+from headrace.cli.archive import connect
+from headrace.events.settings import Settings
+from headrace.local.stack import LocalStack
+from tests.cli.conftest import Cli, Ran, cli
+from tests.forget.planted import dead_letter, files_with, record
+from tests.support import unique, wait_until, wait_until_sync
+
+__all__ = ["cli"]
+
+WORKERS = ("archive", "metrics")
+KILLED_AT = (
+    *("requested", "honoured", "files", "counting what goes", "rewriting epochs_ledger"),
+    *("archive", "letters", "keys"),
+)
+"""Phases, and what is said in the middle of one."""
+EVENTS = 42 + 1
+"""Of a recorded session, with its end."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with LocalStack(tmp_path_factory.mktemp("forget") / "state", workers=WORKERS) as running:
+        yield running
+
+
+@pytest.fixture
+def on_stack(cli: Cli, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.setenv("HEADRACE_STATE_DIR", str(stack.settings.state_dir))
+    return cli
+
+
+def rows(settings: Settings, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+    with connect(settings) as archive:
+        return archive.rows(sql, parameters)
+
+
+def all_of(settings: Settings, where: str, **parameters: Any) -> list[bytes]:
+    """Every column of the rows of some people, as bytes."""
+    columns = "tenant, session, epoch, seq, ts, type, data, v, user, agent, trace, ingested_at"
+    sql = f"SELECT {columns} FROM events_raw FINAL WHERE {where} ORDER BY ALL"
+    with connect(settings) as archive:
+        return b"".join(archive.raw(sql, parameters, "RowBinary")).split(b"\0")
+
+
+def archived(settings: Settings, tenant: str, count: int) -> None:
+    sql = "SELECT count() AS n FROM events WHERE tenant = {tenant:String}"
+    wait_until_sync(
+        lambda: rows(settings, sql, tenant=tenant)[0]["n"] >= count,
+        60,
+        interval=0.2,
+        what=f"{count} archived",
+    )
+
+
+def only(ran: Ran) -> dict[str, Any]:
+    (one,) = ran.objects
+    return one
+
+
+def verdict(on_stack: Cli, tenant: str) -> dict[str, Any]:
+    def settled() -> dict[str, Any] | None:
+        one = only(on_stack("verify", "--tenant", tenant, "--json"))
+        return one if not one["in_flight"] else None
+
+    one = wait_until_sync(settled, 60, interval=0.3, what="nothing in flight")
+    assert one is not None
+    return one
+
+
+def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> None:
+    settings, tenant = stack.settings, unique("acme")
+    ann, word, session = unique("ann"), unique("planted"), unique("hers")
+    record(settings, tenant, session, ann, word)
+    record(settings, tenant, session + "-2", "bob", "other words")
+    asyncio.run(dead_letter(settings, tenant, unique("letter"), ann, word))
+    archived(settings, tenant, 2 * EVENTS)
+    before = all_of(settings, "user = 'bob' AND tenant = {tenant:String}", tenant=tenant)
+    assert files_with(settings.state_dir, word, ann, session + "\0")
+
+    counted = only(on_stack("forget", "--tenant", tenant, "--user", ann, "--dry-run", "--json"))
+    assert counted["would_remove"]["events_raw"] == EVENTS
+    assert counted["would_remove"]["spool on this machine"] >= EVENTS
+    assert counted["sessions"] == 1
+    assert not (settings.state_dir / "forget").exists()
+    archived(settings, tenant, 2 * EVENTS)
+
+    command = ("forget", "--tenant", tenant, "--user", ann, "--yes", "--json", "--elsewhere", "0s")
+    for point in KILLED_AT:
+        killed(stack, point, command)
+    ran = on_stack(*command)
+    assert ran.code == 0, ran
+    made = only(ran)
+    assert len(list((settings.state_dir / "forget").glob("f-*.json"))) == 1  # each went on with it
+    removed = {one["store"]: one["count"] for one in made["removed"]}
+    assert removed["ClickHouse events_raw, rows"] == EVENTS
+    assert removed["ClickHouse epochs_ledger, rows"] >= 1
+    assert removed["spool on this machine, lines"] >= EVENTS
+    assert (made["state"], ann in ran.out, session in ran.out) == ("pending", False, False)
+    assert {one["store"] for one in made["pending"]} == {
+        *("Kafka agent.events", "Kafka agent.logs", "Kafka agent.events.dlq")
+    }
+    assert files_with(settings.state_dir, word, ann, session + '"') == []
+    assert all_of(settings, "user = 'bob' AND tenant = {tenant:String}", tenant=tenant) == before
+    one = verdict(on_stack, tenant)
+    assert one["adds_up"], one
+    assert one["erased"] >= EVENTS
+    evidence = rows(
+        settings,
+        "SELECT session, data FROM events WHERE type = 'headrace.erasure'"
+        " AND tenant = {tenant:String} ORDER BY seq",
+        tenant=tenant,
+    )
+    phases = [orjson.loads(row["data"])["phase"] for row in evidence]
+    assert "requested" in phases
+    check_completion(stack, on_stack, tenant, ann, made["request"])
+    assert files_with(settings.state_dir, word, ann, session + '"') == []
+    assert verdict(on_stack, tenant)["adds_up"]
+
+
+def killed(stack: LocalStack, point: str, command: tuple[str, ...]) -> None:
+    """Run the command until it kills itself."""
+    state_dir = str(stack.settings.state_dir)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.forget.killed", point, *command],
+        env={**os.environ, "HEADRACE_STATE_DIR": state_dir},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, (point, done)
+
+
+def check_completion(stack: LocalStack, on_stack: Cli, tenant: str, ann: str, request: str) -> None:
+    """Once the embedded Kafka has forgotten, too, nothing is pending any more."""
+    ran = on_stack("forget", "complete", request, "--user", ann, "--json")
+    assert (ran.code, only(ran)["state"]) == (1, "pending")
+    restart_kafka(stack)
+    wait_until_sync(lambda: verdict(on_stack, tenant)["adds_up"], 60, interval=0.5)
+    ran = on_stack("forget", "complete", request, "--user", ann, "--json")
+    assert (ran.code, only(ran)["state"]) == (0, "complete"), ran
+    shown = on_stack("forget", "status", request)
+    assert "state: complete" in shown.out
+    assert ann not in shown.out
+    assert on_stack("forget", "complete", request, "--user", ann + "x").code == 2
+
+
+def restart_kafka(stack: LocalStack) -> None:
+    def restarts() -> int:
+        found = (p["restarts"] for p in stack.status()["parts"] if p["name"] == "kafka")
+        return int(next(found))
+
+    before = restarts()
+    stack.signal("kafka")
+    wait_until_sync(
+        lambda: restarts() > before and all(part["well"] for part in stack.status()["parts"]), 60
+    )
+
+
+async def test_other_people_of_that_name_keep_theirs(stack: LocalStack, on_stack: Cli) -> None:
+    settings, tenant, other = stack.settings, unique("acme"), unique("globex")
+    user, session = unique("u"), unique("s")
+
+    def plant() -> None:
+        record(settings, tenant, session, user, "one")
+        record(settings, other, session, user, "two")
+        record(settings, tenant, session + "0", user + "0", "three")
+        record(settings, tenant, "shared-" + session, user, "four")
+        record(settings, tenant, "shared-" + session, "bob", "five")
+        archived(settings, tenant, 4 * EVENTS)
+        archived(settings, other, EVENTS)
+
+    await asyncio.to_thread(plant)
+    theirs = (
+        "(tenant = {other:String} OR tenant = {tenant:String} AND user IN ('bob', {u0:String}))"
+    )
+    asked = {"other": other, "tenant": tenant, "u0": user + "0"}
+    before = await asyncio.to_thread(all_of, settings, theirs, **asked)
+    ran = await asyncio.to_thread(
+        on_stack, "forget", "--tenant", tenant, "--user", user, "--yes", "--json"
+    )
+    assert ran.code == 0, ran
+    made = only(ran)
+    assert await asyncio.to_thread(all_of, settings, theirs, **asked) == before
+    assert sum(one["others"] for one in made["searched"]) >= EVENTS
+    assert sum(one["hits"] for one in made["searched"]) == 0
+    left = "SELECT count() AS n FROM events_raw WHERE tenant = {t:String} AND user = {u:String}"
+    (row,) = await asyncio.to_thread(rows, settings, left, t=tenant, u=user)
+    assert row["n"] == 0
+    for one in (tenant, other):
+        found = await asyncio.to_thread(verdict, on_stack, one)
+        assert found["adds_up"], found
+    # What comes late is erased and counted, in a session that nobody knew of, too.
+    await asyncio.to_thread(record, settings, tenant, "late-" + session, user, "six")
+
+    def counted() -> bool:
+        return bool(verdict(on_stack, tenant)["erased"] >= 3 * (EVENTS - 1))
+
+    assert await wait_until(lambda: asyncio.to_thread(counted), 60, interval=0.3)
+    (row,) = await asyncio.to_thread(rows, settings, left, t=tenant, u=user)
+    assert row["n"] == 0
+    assert (await asyncio.to_thread(verdict, on_stack, tenant))["adds_up"]
