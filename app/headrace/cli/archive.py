@@ -41,11 +41,6 @@ class Archive:
             result = self._client.query(query, parameters=dict(parameters or {}))
             return list(result.named_results())
 
-    def command(self, statement: str) -> None:
-        """Run what changes something. Raises :class:`CommandError` in one line."""
-        with _faults(self.address):
-            self._client.command(statement)
-
     def stream(
         self, query: str, parameters: Mapping[str, Any] | None = None
     ) -> Iterator[Sequence[Any]]:
