@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, cast
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import EventT
 
 from headrace.events.errors import HeadraceError, Retryable
@@ -36,6 +36,7 @@ from headrace.streams.worker_metrics import Metrics
 log = logging.getLogger(__name__)
 
 TROUBLE: Final = (KafkaError, OSError, Retryable, asyncio.TimeoutError)
+TOO_SMALL: Final = "agent.audit takes no record of that size: run `headrace topics apply`"
 SAVE_SECONDS: Final = 10.0
 """What a crash makes again, at most."""
 OVERTAKEN_SECONDS: Final = 5.0
@@ -124,6 +125,8 @@ class Duty:
             self._state = await self._begin(link)
             self._rewind(self._state.offset)
             await self._work(link, self._state)
+        except MessageSizeTooLargeError:
+            await self._let_go(TOO_SMALL, self._backoff.wait())
         except TROUBLE as error:
             await self._let_go(repr(error), self._backoff.wait())
         except (ForkError, OvertakenError) as error:

@@ -49,7 +49,6 @@ class AuditProcessor:
         clock: Callable[[], float] = time,
     ) -> None:
         self._settings = settings
-        self._metrics = metrics
         self.app = make_app(settings, NAME, tuning or Tuning())
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._topic = settings.topic(topics.EVENTS)
@@ -71,9 +70,7 @@ class AuditProcessor:
     @property
     def waiting_for_sink(self) -> bool:
         """Whether Kafka or the key store takes or gives nothing."""
-        waiting = any(duty.in_trouble for duty in self._duties.values())
-        self._metrics.sink_up.labels(NAME).set(not waiting)
-        return waiting
+        return any(duty.in_trouble for duty in self._duties.values())
 
     async def sink_healthy(self) -> bool:
         return not self.waiting_for_sink
