@@ -7,7 +7,8 @@ BENCH := $(VENV)/.installed-bench
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
 .PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
-        bench-metrics-kafka bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
+        bench-metrics-kafka bench-pipeline bench-pipeline-kafka bench-latency bench-alerts \
+        bench-audit-seal clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,7 +55,10 @@ format: $(STAMP) ## Format and fix
 bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 	$(BIN)/python benchmarks/alerts.py
 
-bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
+bench-audit-seal: $(BENCH) ## Evidence sealed a second, and opening a log of a million entries
+	$(BIN)/python benchmarks/audit_seal.py
+
+bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency bench-alerts bench-audit-seal ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
