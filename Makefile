@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 
 .PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
         bench-metrics-kafka bench-pipeline bench-pipeline-kafka bench-latency bench-alerts \
-        bench-audit-verify clean
+        bench-audit-seal bench-audit-verify clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +55,10 @@ format: $(STAMP) ## Format and fix
 bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 	$(BIN)/python benchmarks/alerts.py
 
-bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency bench-alerts bench-audit-verify ## Every benchmark on the local stack
+bench-audit-seal: $(BENCH) ## Evidence sealed a second, and opening a log of a million entries
+	$(BIN)/python benchmarks/audit_seal.py
+
+bench: bench-hook bench-archive bench-metrics bench-pipeline bench-latency bench-alerts bench-audit-seal bench-audit-verify ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
