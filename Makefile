@@ -55,6 +55,9 @@ format: $(STAMP) ## Format and fix
 bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 	$(BIN)/python benchmarks/alerts.py
 
+bench-audit-seal: $(BENCH) ## Evidence sealed a second, and opening a log of a million entries
+	$(BIN)/python benchmarks/audit_seal.py
+
 bench: bench-hook bench-archive bench-metrics bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others

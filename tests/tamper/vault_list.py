@@ -175,6 +175,12 @@ def counted_wrong(root: Path, lab: Lab) -> None:
     edits.write(path, wrong.signed(lab.signing.sign(wrong.checkpoint_text())).encode())
 
 
+def named_twice(root: Path, lab: Lab) -> None:
+    whole = Vault(DirectoryPlace(root)).seal(str(seal(root, 10).relative_to(root)))
+    wrong = msgspec.structs.replace(whole, classes=(whole.classes[0], *whole.classes))
+    edits.write(seal(root, 10), wrong.signed(lab.signing.sign(wrong.checkpoint_text())).encode())
+
+
 def overlapping(root: Path, lab: Lab) -> None:
     """A second seal of our key begins within the first."""
     whole = Vault(DirectoryPlace(root)).seal(str(seal(root, 10).relative_to(root)))
@@ -423,6 +429,10 @@ VAULT: Final[list[Tampering]] = [
     ),
     Tampering(
         "a second seal over the same records", overlapping, "overlapping-seal", 5, ".seal"
+    ),
+    Tampering(
+        "a seal that names a file twice", named_twice,
+        "duplicate-leaf", 10, "access", 1, also=S({"wrong-count"}),
     ),
     Tampering(
         "a seal whose classes do not add up", counted_wrong,
