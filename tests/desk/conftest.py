@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from headrace.sinks.audit.keys import DataKeys, ensure_local, open_keys
+from headrace.sinks.audit.vault.directory import DirectoryPlace
+from headrace.sinks.audit.vault.vault import Vault
 from tests.cli.conftest import (  # noqa: F401 - fixtures
     Stack,
     _no_settings_of_the_host,
@@ -22,6 +25,20 @@ from tests.support import unique
 def keys(stack: Stack) -> DataKeys:  # noqa: F811
     ensure_local(stack.settings)
     return open_keys(stack.settings)
+
+
+@pytest.fixture
+def apart(
+    stack: Stack,  # noqa: F811
+    keys: DataKeys,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Evidence]:
+    """The same in a vault of the test's own, which the commands take for theirs."""
+    monkeypatch.setenv("HEADRACE_AUDIT_VAULT", str(tmp_path / "vault"))
+    with Evidence(stack, keys, unique()) as found:
+        found.vault = Vault(DirectoryPlace(tmp_path / "vault"))
+        yield found
 
 
 @pytest.fixture

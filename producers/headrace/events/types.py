@@ -42,6 +42,10 @@ AUDIT_READ: Final = "headrace.audit_read"
 """Somebody is about to read the audit trail; ``user`` is who, and the tenant's evidence it is.
 ``data``: what (search, export, ...), selection (whom it is about by pseudonym), count, login."""
 
+AUDIT_CHANGE: Final = "headrace.audit_change"
+"""Somebody is about to place or release a legal hold, or to let go what fell due; ``user`` is who.
+``data``: what (hold, release, expire), selection, count, login."""
+
 ERASURE: Final = "headrace.erasure"
 """A person was forgotten, or is being. Nothing emits it yet."""
 
@@ -71,6 +75,7 @@ AUDIT: Final = frozenset(
         "tool_start",
         "tool_complete",
         AUDIT_READ,
+        AUDIT_CHANGE,
         EPOCH_END,
         DROPPED,
     }

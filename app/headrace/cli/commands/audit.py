@@ -13,6 +13,9 @@ SUBCOMMANDS: Final[dict[str, str]] = {
     "roles": "Say who may read evidence, and whose.",
     "search": "Search the evidence.",
     "export": "Hand evidence over, with all that it takes to check it.",
+    "hold": "Keep evidence beyond its date: place, list and release legal holds.",
+    "report": "Say what is kept how long, what is held, and what fell due.",
+    "expire": "Remove evidence that fell due and is under no hold.",
 }
 """Every subcommand with its line of help: ``headrace.cli.audit.commands.<name>.<name>``."""
 
