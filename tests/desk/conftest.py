@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,16 +32,15 @@ def apart(
     keys: DataKeys,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Evidence]:
+) -> Evidence:
     """The same in a vault of the test's own, which the commands take for theirs."""
     monkeypatch.setenv("HEADRACE_AUDIT_VAULT", str(tmp_path / "vault"))
-    with Evidence(stack, keys, unique()) as found:
-        found.vault = Vault(DirectoryPlace(tmp_path / "vault"))
-        yield found
+    found = Evidence(stack, keys, unique())
+    found.vault = Vault(DirectoryPlace(tmp_path / "vault"))
+    return found
 
 
 @pytest.fixture
-def evidence(stack: Stack, keys: DataKeys) -> Iterator[Evidence]:  # noqa: F811
+def evidence(stack: Stack, keys: DataKeys) -> Evidence:  # noqa: F811
     """Of a tenant of the test's own."""
-    with Evidence(stack, keys, unique()) as found:
-        yield found
+    return Evidence(stack, keys, unique())

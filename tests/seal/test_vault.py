@@ -101,6 +101,8 @@ def test_a_segment_that_is_missing_is_noticed(vault: Vault, signing: Signing) ->
         ({"end": 0}, "end"),
         ({"end": 99_999}, "99999 leaves"),
         ({"peaks": []}, "0 peaks"),
+        ({"sealed_at": 1.0}, "another's"),
+        ({"checkpoint": ""}, "a note"),
         ({"v": 2}, "v"),
         ({"head": "AB" * 32}, "head"),
         ({"more": 1}, "more"),

@@ -38,23 +38,21 @@ def written(
         made = segment.make(log, frontier.size - size, members, SEALED_AT)
         segment.write(place, made)
         leaves += [one.leaf for one in members]
-        segment.commit(
-            place,
-            Seal(
-                v=1,
-                log=log,
-                first=frontier.size - size,
-                end=frontier.size,
-                classes=made.classes,
-                hashes=made.hashes,
-                previous=previous,
-                head=head,
-                peaks=tuple(one.hex() for one in frontier.peaks),
-                source_offset=frontier.size,
-                audit=AuditPosition("cluster/topic", 3, frontier.size + 1, "w"),
-                policy=PolicyDays("0123456789abcdef", DAYS),
-                sealed_at=SEALED_AT,
-                checkpoint="",
-            ).signed(frontier.root(), signing.sign),
+        seal = Seal(
+            v=1,
+            log=log,
+            first=frontier.size - size,
+            end=frontier.size,
+            classes=made.classes,
+            hashes=made.hashes,
+            previous=previous,
+            head=head,
+            peaks=tuple(one.hex() for one in frontier.peaks),
+            source_offset=frontier.size,
+            audit=AuditPosition("cluster/topic", 3, frontier.size + 1, "w"),
+            policy=PolicyDays("0123456789abcdef", DAYS),
+            sealed_at=SEALED_AT,
+            checkpoint="",
         )
+        segment.commit(place, seal.signed(signing.sign(seal.checkpoint_text())))
     return leaves

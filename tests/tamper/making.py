@@ -88,7 +88,8 @@ class Writer:
             policy=PolicyDays("0123456789abcdef", DAYS),
             sealed_at=SEALED_AT,
             checkpoint="",
-        ).signed(self.frontier.root(), signing.sign)
+        )
+        seal = seal.signed(signing.sign(seal.checkpoint_text()))
         segment.commit(self.place, seal)
         return seal
 

@@ -20,3 +20,4 @@ class Table:
 EVENTS: Final = Table("events_raw", numbered=True)
 PANES: Final = Table("metric_panes_raw", compacted=True)
 TRANSITIONS: Final = Table("alert_transitions_raw")
+AUDIT: Final = Table("audit_raw")

@@ -9,6 +9,9 @@ from functools import partial
 from typing import Final
 
 from headrace.events.settings import Settings
+from headrace.sinks import tables
+from headrace.sinks.audit.keys import open_signing
+from headrace.sinks.audit.vault.vault import open_vault
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.sinks.notify.receivers import read_receivers
 from headrace.streams import archive
@@ -23,6 +26,11 @@ from headrace.streams.notify import processor as notify
 from headrace.streams.notify.parts import Plan
 from headrace.streams.notify.processor import NotifyProcessor
 from headrace.streams.processor import Processor
+from headrace.streams.seal import processor as seal
+from headrace.streams.seal.partition import Limits
+from headrace.streams.seal.processor import SealProcessor
+from headrace.streams.seal.rows import Rows, last_index
+from headrace.streams.seal.witness import open_witnesses
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
 
@@ -33,6 +41,7 @@ class Options:
 
     tuning: Tuning
     archive: ArchiveOptions
+    seal: Limits
 
 
 def _archive(settings: Settings, metrics: Metrics, options: Options) -> Processor:
@@ -52,6 +61,21 @@ def _alerts(settings: Settings, metrics: Metrics, options: Options) -> Processor
     )
 
 
+def _seal(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    vault, clickhouse = open_vault(settings), settings.need_clickhouse()
+    sink = ClickHouseSink(clickhouse, tables.AUDIT)
+    return SealProcessor(
+        settings,
+        metrics,
+        vault,
+        open_signing(settings),
+        rows=Rows(vault, sink, last_index(clickhouse), metrics),
+        witnesses=open_witnesses(settings.audit.witnesses),
+        tuning=options.tuning,
+        limits=options.seal,
+    )
+
+
 def _notify(settings: Settings, metrics: Metrics, options: Options) -> Processor:
     found = rules.load(settings.alert_rules)
     receivers = read_receivers([table.data for table in found.receivers], os.environ)
@@ -63,4 +87,5 @@ FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] =
     processor.NAME: _metrics,
     alerts.NAME: _alerts,
     notify.NAME: _notify,
+    seal.NAME: _seal,
 }

@@ -30,6 +30,7 @@ from headrace.streams.http import StatusServer
 from headrace.streams.limits import DeadLetterLimits
 from headrace.streams.processor import Processor
 from headrace.streams.processors import FACTORIES, Options
+from headrace.streams.seal.partition import Limits
 from headrace.streams.tuning import Tuning
 from headrace.streams.watchdog import Watchdog, joined
 from headrace.streams.worker_metrics import Metrics
@@ -55,6 +56,7 @@ class WorkerOptions:
     metrics_port: int = 0
     tuning: Tuning = field(default_factory=Tuning)
     archive: ArchiveOptions = field(default_factory=ArchiveOptions)
+    seal: Limits = field(default_factory=Limits)
     stall_seconds: float = 180.0
     watch_interval: float = 5.0
 
@@ -99,7 +101,7 @@ async def _run_to_the_end(settings: Settings, options: WorkerOptions) -> None:
 async def _main(settings: Settings, options: WorkerOptions) -> int:
     """Run the processors; return the exit code. Installs handlers for SIGINT and SIGTERM."""
     metrics = Metrics()
-    chosen = Options(options.tuning, options.archive)
+    chosen = Options(options.tuning, options.archive, options.seal)
     processors = [FACTORIES[name](settings, metrics, chosen) for name in options.names]
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -229,6 +231,19 @@ def _parse(argv: Sequence[str] | None) -> WorkerOptions:
         default=180.0,
         help="exit with 75 when a partition has lag, the sink works and nothing moves for so long",
     )
+    sealing = Limits()
+    parser.add_argument(
+        "--seal-leaves",
+        type=int,
+        default=sealing.leaves,
+        help="seal evidence at the latest when so many entries wait (at most 65536)",
+    )
+    parser.add_argument(
+        "--seal-seconds",
+        type=float,
+        default=sealing.seconds,
+        help="or when the first of them has waited for so long",
+    )
     given = parser.parse_args(argv)
     return WorkerOptions(
         names=tuple(given.names),
@@ -240,6 +255,7 @@ def _parse(argv: Sequence[str] | None) -> WorkerOptions:
                 max_consecutive=given.max_dead_consecutive, max_ratio=given.max_dead_ratio
             )
         ),
+        seal=Limits(leaves=given.seal_leaves, seconds=given.seal_seconds),
         stall_seconds=given.stall_seconds,
         watch_interval=min(5.0, given.stall_seconds / 4),
     )

@@ -38,6 +38,14 @@ class Metrics:
         self.notify_unknown = self._counter(defs.NOTIFY_UNKNOWN)
         self.notify_seconds = self._histogram(defs.NOTIFY_SECONDS)
         self.silences_active = self._gauge(defs.SILENCES_ACTIVE)
+        self.seal_leaves = self._counter(defs.SEAL_LEAVES)
+        self.seal_segments = self._counter(defs.SEAL_SEGMENTS)
+        self.seal_size = self._gauge(defs.SEAL_SIZE)
+        self.seal_signed = self._gauge(defs.SEAL_SIGNED)
+        self.seal_waiting = self._gauge(defs.SEAL_WAITING)
+        self.seal_fenced = self._counter(defs.SEAL_FENCED)
+        self.seal_rows = self._counter(defs.SEAL_ROWS)
+        self.seal_witness_failures = self._counter(defs.SEAL_WITNESS_FAILURES)
 
     def register(self, collector: Collector) -> None:
         """Show what a collector finds beside them."""

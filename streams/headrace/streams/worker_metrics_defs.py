@@ -98,7 +98,7 @@ SINK_UP: Final = MetricDef(
     "gauge",
     ("processor",),
     "1 while writes land, 0 while the worker is retrying",
-    "0: ClickHouse is away or refuses; nothing is lost, the topic keeps what is not archived",
+    "0: ClickHouse (of seal: the vault) is away or refuses; nothing is lost, the topic keeps it",
 )
 STALLED: Final = MetricDef(
     "headrace_worker_stalled_seconds",
@@ -251,6 +251,63 @@ ALERTS_UNREADABLE: Final = MetricDef(
     "Above 0: something else writes to agent.metrics, or versions do not fit",
 )
 
+SEAL_LEAVES: Final = MetricDef(
+    "headrace_seal_leaves_total",
+    "counter",
+    ("partition",),
+    "Leaves of evidence that were sealed",
+    "Flat while the lag of agent.audit grows: see headrace_worker_sink_up and the worker's log",
+)
+SEAL_SEGMENTS: Final = MetricDef(
+    "headrace_seal_segments_total",
+    "counter",
+    ("partition",),
+    "Segments that were sealed, each with a checkpoint",
+    "Many of a few leaves are evidence that trickles in: no fault",
+)
+SEAL_SIZE: Final = MetricDef(
+    "headrace_seal_checkpoint_leaves",
+    "gauge",
+    ("partition",),
+    "Leaves under the newest checkpoint of the partition's log",
+    "It falls when a log ends and another begins: agent.events was made anew",
+)
+SEAL_SIGNED: Final = MetricDef(
+    "headrace_seal_checkpoint_seconds",
+    "gauge",
+    ("partition",),
+    "When that checkpoint was signed, in seconds since 1970",
+    "Far behind now while headrace_seal_waiting_leaves is above 0: the vault takes no segments",
+)
+SEAL_WAITING: Final = MetricDef(
+    "headrace_seal_waiting_leaves",
+    "gauge",
+    ("partition",),
+    "Leaves that were read and are not sealed yet",
+    "For more than ten seconds above 0: the vault is away or slow",
+)
+SEAL_FENCED: Final = MetricDef(
+    "headrace_seal_fenced_total",
+    "counter",
+    (),
+    "Times that another sealer had sealed what this one was about to",
+    "A few around a rebalance are well; growing: two workers have one partition, end one of them",
+)
+SEAL_ROWS: Final = MetricDef(
+    "headrace_seal_rows_total",
+    "counter",
+    ("outcome",),
+    "Leaves that ClickHouse took (landed) or will never take (refused)",
+    "Refused: versions do not fit, run `headrace schema apply`; the vault has them all the same",
+)
+SEAL_WITNESS_FAILURES: Final = MetricDef(
+    "headrace_seal_witness_failures_total",
+    "counter",
+    ("witness",),
+    "Times that a witness did not take a checkpoint, which is then told again or a newer one is",
+    "Growing: see the worker's log; what no witness has seen could be taken back unnoticed",
+)
+
 METRICS: Final = (
     ROWS,
     BATCHES,
@@ -284,4 +341,12 @@ METRICS: Final = (
     NOTIFY_UNKNOWN,
     NOTIFY_SECONDS,
     SILENCES_ACTIVE,
+    SEAL_LEAVES,
+    SEAL_SEGMENTS,
+    SEAL_SIZE,
+    SEAL_SIGNED,
+    SEAL_WAITING,
+    SEAL_FENCED,
+    SEAL_ROWS,
+    SEAL_WITNESS_FAILURES,
 )

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import re
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from headrace.sinks.audit.tree import note
 from headrace.sinks.audit.tree.checkpoint import Checkpoint
-from headrace.sinks.audit.tree.note import Note
+from headrace.sinks.audit.tree.merkle import Frontier
+from headrace.sinks.audit.tree.note import Note, NoteError
 from headrace.sinks.audit.vault.place import ChangedError
 
 VERSION: Final = 1
 LARGEST: Final = 65_536
 """Leaves of a segment, at most: whoever looks for an index need not look further back."""
 
+_CHECKPOINT: Final = b',"checkpoint":'
+"""What stands before the last field."""
+
 _Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-_Log = Annotated[str, Meta(pattern="^[0-9a-f]{16}-(0|[1-9][0-9]{0,9})$")]
+_LOG: Final = "^[0-9a-f]{16}-(0|[1-9][0-9]{0,9})$"
+_CLASS: Final = "^[a-z][a-z0-9-]{0,31}$"
+_Log = Annotated[str, Meta(pattern=_LOG)]
 _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class ClassFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The leaves of one class, exact bytes, a line each, by index."""
 
-    audit_class: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,31}$")] = msgspec.field(
-        name="class"
-    )
+    audit_class: Annotated[str, Meta(pattern=_CLASS)] = msgspec.field(name="class")
     name: str
     """In the vault."""
     sha256: _Hash
@@ -86,7 +91,7 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sealed_at: float
     """Seconds since 1970."""
     checkpoint: str
-    """A signed note over those ``end`` leaves. The last field: it binds all before it."""
+    """A signed note over those ``end`` leaves and over what stands before it here."""
 
     @property
     def name(self) -> str:
@@ -100,23 +105,31 @@ class Seal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def encode(self) -> bytes:
         return msgspec.json.encode(self)
 
-    def signed(self, root: bytes, sign: Callable[[str], Note]) -> Seal:
-        """Return it with its checkpoint, of a tree with this root.
+    def checkpoint_text(self) -> str:
+        """Return what is to be signed: the checkpoint, and a line that binds this seal to it.
 
-        An extension line holds the SHA-256 of the seal's bytes before ``,"checkpoint":``. Who
-        cannot sign can so not move a date forward and remove what then seems to have fallen due.
+        Without it a date of retention could be changed unnoticed.
         """
-        head, _, _ = self.encode().rpartition(b',"checkpoint":')
-        text = Checkpoint.of(self.log, self.end, root).to_text()
-        signed = sign(f"{text}seal {hashlib.sha256(head).hexdigest()}\n")
-        return msgspec.structs.replace(self, checkpoint=signed.encode().decode())
+        peaks = [bytes.fromhex(one) for one in self.peaks]
+        root = Frontier.of(self.end, peaks).root()
+        return Checkpoint.of(self.log, self.end, root).to_text() + _bond(self.encode())
+
+    def signed(self, checkpoint: Note) -> Seal:
+        """Return the seal with its checkpoint."""
+        return msgspec.structs.replace(self, checkpoint=checkpoint.encode().decode())
 
 
 _seal: Final = msgspec.json.Decoder(Seal).decode
 
 
-def folder_of(log: str) -> str:
-    return f"logs/{log}/"
+def is_log(name: str) -> bool:
+    """Whether a log may be called so: its id is part of names."""
+    return re.match(_LOG, name) is not None and not name.endswith("\n")
+
+
+def is_class(name: str) -> bool:
+    """Whether a class may be called so, for the same reason."""
+    return re.match(_CLASS, name) is not None and not name.endswith("\n")
 
 
 def seals_of(log: str) -> str:
@@ -138,14 +151,14 @@ def read_seal(name: str, content: bytes) -> Seal:
         seal = _seal(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ChangedError(f"{name} is no seal: {error}") from None
-    fault = _fault(seal, name)
+    fault = _fault(seal, name) or _unbound(seal, content)
     if fault:
         raise ChangedError(f"{name} is no seal: {fault}")
     return seal
 
 
 def _fault(seal: Seal, name: str) -> str | None:
-    """Say what contradicts itself. What only others can refute is for who verifies."""
+    """Say what contradicts itself. Signatures are for who verifies."""
     files = [*(one.name for one in seal.classes), seal.hashes.name]
     if seal.name != name:
         return f"it says that it is {seal.name}"
@@ -160,3 +173,21 @@ def _fault(seal: Seal, name: str) -> str | None:
     if not all(one.startswith(data_of(seal.log)) for one in files):
         return "it names a file that is not its log's"
     return None
+
+
+def _unbound(seal: Seal, content: bytes) -> str | None:
+    """Say why the checkpoint is not one of this seal."""
+    try:
+        text = note.parse(seal.checkpoint.encode()).text
+        Checkpoint.from_text(text)
+    except NoteError as error:
+        return str(error)
+    # Of what was read, not of what would be written.
+    if text != seal.checkpoint_text().rpartition("seal ")[0] + _bond(content):
+        return "its checkpoint is another's"
+    return None
+
+
+def _bond(content: bytes) -> str:
+    head = content.rpartition(_CHECKPOINT)[0]
+    return f"seal {hashlib.sha256(head).hexdigest()}\n"

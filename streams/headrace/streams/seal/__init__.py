@@ -1,0 +1,1 @@
+"""The sealer: evidence of ``agent.audit`` becomes segments under signed checkpoints."""
