@@ -37,6 +37,8 @@ class Search:
     who: str
     open: bool
     """Whether to decrypt."""
+    what: str = "search"
+    """How it is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def search(settings: Settings, asked: Search) -> list[Found]:
     with reader.connect(settings) as archive:
         counts = _counts(archive, asked) or {asked.selection.tenant or OWN: 0}
         told = {**asked.selection.as_data(), "limit": asked.limit, "open": asked.open}
-        access.tell(settings, Access(asked.who, "search", told), counts)
+        access.tell(settings, Access(asked.who, asked.what, told), counts)
         rows = _rows(archive, asked)
     return [_found(row, opener) for row in rows]
 
