@@ -44,7 +44,15 @@ def services() -> dict[str, Any]:
 
 
 def test_config_passes_and_names_every_service(services: dict[str, Any]) -> None:
-    assert set(services) == {"kafka", "clickhouse", "topics", "schema", "prometheus", *FACTORIES}
+    assert set(services) == {
+        "kafka",
+        "clickhouse",
+        "topics",
+        "schema",
+        "keys",
+        "prometheus",
+        *FACTORIES,
+    }
 
 
 def test_prometheus_scrapes_every_worker() -> None:
@@ -79,7 +87,7 @@ def test_everything_is_bounded_and_what_stays_is_watched(services: dict[str, Any
         assert service["mem_limit"], name
         if service["restart"] != "on-failure":
             assert service["healthcheck"], name
-    for name in ("kafka", "clickhouse", "prometheus"):
+    for name in ("kafka", "clickhouse", "prometheus", "keys", "seal"):
         assert services[name]["volumes"], name
 
 

@@ -12,7 +12,7 @@ from headrace.sinks.audit.tree.merkle import leaf_hash, root_of
 from headrace.sinks.audit.vault.place import Place, TakenError
 from headrace.sinks.audit.vault.vault import Vault
 from headrace.streams.audit.fold import NO_HASH
-from headrace.streams.seal.commit import commit
+from headrace.streams.seal import commit
 from headrace.streams.seal.partition import Limits, Partition
 from tests.audit.log import LOG
 from tests.seal.signing import Signing
@@ -77,7 +77,7 @@ class Sealer:
             assert log is not None
             draft = self.partition.draft(self.clock())
             try:
-                seal = commit(self.vault, self.signing, draft, log.last)
+                seal = commit.commit(self.vault, self.signing, draft, log.last)
             except TakenError:
                 self.fenced += 1
                 seals = list(self.vault.seals(log.name, first=log.end))
@@ -87,7 +87,7 @@ class Sealer:
                 self.partition.sealed(seal, 0.0)
 
 
-def sealed_leaves(vault: Vault, signing: Signing, log: str = LOG) -> Iterator[bytes]:
+def sealed_leaves(vault: Vault, signing: commit.Signing, log: str = LOG) -> Iterator[bytes]:
     """Read a whole log, and check on the way that its seals are one chain of signed trees."""
     end, head, leaves = 0, NO_HASH, list[bytes]()
     for seal in vault.seals(log):

@@ -32,7 +32,7 @@ from headrace.sinks import schema
 from headrace.sinks.audit.keys import ensure_local
 from headrace.streams import topic_admin
 
-WORKERS: Final = ("archive", "metrics", "alerts", "notify")
+WORKERS: Final = ("archive", "metrics", "alerts", "notify", "seal")
 """The stream processors of the stack."""
 
 KEPT: Final = (topics.ALERTS, topics.ALERTS_STATE, topics.SILENCES, topics.DELIVERIES)

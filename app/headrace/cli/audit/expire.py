@@ -3,90 +3,75 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headrace.cli.audit import access
 from headrace.cli.audit.access import Access
-from headrace.cli.audit.keeping import Kept, look, tenants
-from headrace.cli.faults import CommandError
 from headrace.cli.output import print_table, say
 from headrace.cli.progress import Line
 from headrace.events import types
 from headrace.events.settings import Settings
-from headrace.sinks.audit.vault import holds
-from headrace.sinks.audit.vault.holds import Hold
-from headrace.sinks.audit.vault.place import KeptError
+from headrace.sinks.audit import leaf as leaves
+from headrace.sinks.audit.vault import expiry
+from headrace.sinks.audit.vault.expiry import Due
 from headrace.sinks.audit.vault.vault import Vault, open_vault
 
 
 @dataclass(slots=True)
 class Expiry:
-    """What fell due, and what became of it."""
+    """What fell due, in records."""
 
-    due: list[Kept] = field(default_factory=list)
-    """No hold is on these."""
-    held: list[Kept] = field(default_factory=list)
-    refused: dict[str, str] = field(default_factory=dict)
-    """What the place would not let go, by name, and why."""
+    due: Counter[str] = field(default_factory=Counter)
+    """By class; no hold is on these."""
+    held: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
+    """Of what is not held."""
+    tenants: Counter[str] = field(default_factory=Counter)
+    """Whose these are; the policies' under no name."""
+    removed: int = 0
+    """Files."""
+
+    def take(self, vault: Vault, one: Due) -> None:
+        lines = vault.place.read(one.name).splitlines()
+        if one.held:
+            self.held[one.audit_class] += len(lines)
+            return
+        self.due[one.audit_class] += len(lines)
+        self.bytes[one.audit_class] += sum(len(line) + 1 for line in lines)
+        self.tenants.update(leaves.read(line).tenant or "" for line in lines)
 
 
 def expire(settings: Settings, *, who: str, apply: bool, now: float) -> Expiry:
     """Find what fell due; with ``apply`` tell of it and remove it. Blocks.
 
     ``now``: seconds since 1970. Interrupted, it is called again. Raises :class:`CommandError`
-    where holds changed meanwhile, and as the vault.
+    where it could not be told of, and as the vault.
     """
     vault, found = open_vault(settings), Expiry()
-    standing = holds.standing(vault.place)
     with Line() as line:
-        for one in look(vault, standing, line, due_at=now):
-            (found.held if one.holds else found.due).append(one)
+        line.say("looking for what fell due")
+        for one in expiry.due(vault, now):
+            found.take(vault, one)
         if not apply or not found.due:
             return found
-        _tell(settings, vault, found.due, who)
-        for done, one in enumerate(found.due):
-            line.say("removing what fell due", done=done, total=len(found.due))
-            _remove(vault, one, standing, found)
+        told = Access(who, "expire", {"classes": dict(found.due)}, types.AUDIT_CHANGE)
+        access.tell(settings, told, found.tenants)
+        line.say("removing what fell due")
+        found.removed = sum(not one.held for one in expiry.expire(vault, now))
     return found
 
 
-def _tell(settings: Settings, vault: Vault, due: Sequence[Kept], who: str) -> None:
-    counts = sum((tenants(vault, one) for one in due), Counter[str]())
-    classes = Counter[str]()
-    for one in due:
-        classes[one.file.audit_class] += one.file.count
-    told = Access(who, "expire", {"classes": dict(classes)}, types.AUDIT_CHANGE)
-    access.tell(settings, told, counts)
-
-
-def _remove(vault: Vault, one: Kept, standing: list[Hold], found: Expiry) -> None:
-    if holds.standing(vault.place) != standing:
-        raise CommandError("a hold was placed or released meanwhile: run it again")
-    try:
-        vault.place.remove(one.file.name)
-    except KeptError as error:
-        found.refused[one.file.name] = str(error)
-
-
 def show(found: Expiry, *, applied: bool) -> None:
-    """Print what fell due, by class, and why what stays does."""
-    rows: dict[str, list[int]] = {}
-    for which, kept in enumerate((found.due, found.held)):
-        for one in kept:
-            row = rows.setdefault(one.file.audit_class, [0, 0, 0])
-            row[which] += one.file.count
-            row[2] += one.file.size if not which else 0
+    """Print what fell due, by class."""
+    classes = sorted({*found.due, *found.held})
     print_table(
         ("class", "due", "held", "bytes due"),
-        [(name, *row) for name, row in sorted(rows.items())],
+        [(name, found.due[name], found.held[name], found.bytes[name]) for name in classes],
         right=("due", "held", "bytes due"),
     )
-    for why in found.refused.values():
-        say(why, "yellow")
-    if not rows:
+    if not classes:
         say("nothing fell due")
     elif applied:
-        say(f"removed {len(found.due) - len(found.refused):,} files")
+        say(f"removed {found.removed:,} files")
     else:
         say("nothing is removed without --apply")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from headrace.cli.alerts.ids import pick
@@ -18,14 +18,13 @@ from headrace.cli.progress import Line
 from headrace.events import types
 from headrace.events.settings import Settings
 from headrace.sinks.audit.vault import holds
-from headrace.sinks.audit.vault.holds import Hold, Release
-from headrace.sinks.audit.vault.seal import Seal
+from headrace.sinks.audit.vault.holds import Hold, HoldState, Release
 from headrace.sinks.audit.vault.vault import open_vault
 
-Placed = tuple[Hold, Release | None]
 
-
-def place(settings: Settings, selection: Selection, *, reason: str, who: str) -> tuple[Hold, int]:
+def place(
+    settings: Settings, selection: Selection, *, reason: str, who: str
+) -> tuple[HoldState, int]:
     """Tell of a hold and place it; return it and on how many files it is now.
 
     Raises :class:`CommandError`, and as the vault.
@@ -34,71 +33,76 @@ def place(settings: Settings, selection: Selection, *, reason: str, who: str) ->
     if not about:
         raise CommandError("say what to hold: --tenant, --user, --session or --class")
     hold = Hold(
-        v=holds.VERSION,
         id=secrets.token_hex(6),
         tenant=selection.tenant,
         user=selection.user,
         session=selection.session,
         audit_class=selection.audit_class,
         reason=reason,
-        who=who,
+        by=who,
         placed_at=time.time(),
     )
+    vault = open_vault(settings)
     _tell(settings, who, "hold", hold)
-    with Line() as line:
-        return hold, holds.place_hold(open_vault(settings), hold, _told(line))
+    holds.place_hold(vault, hold)
+    return HoldState(hold, None), _count("marking what is held", holds.mark(vault, hold))
 
 
-def read(settings: Settings, *, everything: bool) -> list[Placed]:
-    """Return the holds that stand, or all that there ever were. Raises as the vault."""
-    found = holds.placed(open_vault(settings).place)
-    return [one for one in found if everything or one[1] is None]
+def read(settings: Settings, *, everything: bool) -> list[HoldState]:
+    """Return the holds that stand, or all that there ever were; the earliest first."""
+    found = holds.holds(open_vault(settings))
+    found.sort(key=lambda one: one.hold.placed_at)
+    return [one for one in found if everything or one.release is None]
 
 
-def release(settings: Settings, beginnings: Sequence[str], *, who: str) -> dict[str, int]:
+def release(
+    settings: Settings, beginnings: Sequence[str], *, reason: str, who: str
+) -> dict[str, int]:
     """Tell of the end of holds and end them; return their ids, and how many files each freed.
 
     Raises :class:`CommandError` before any is ended where one of them does not stand.
     """
     vault = open_vault(settings)
-    known = {hold.id: hold for hold in holds.standing(vault.place)}
+    known = {hold.id: hold for hold in holds.active_holds(vault)}
     chosen = pick(beginnings, list(known), "hold", "headrace audit hold list")
     freed = {}
     for name in chosen:
         _tell(settings, who, "release", known[name])
-        end = Release(v=holds.VERSION, id=name, who=who, released_at=time.time())
-        with Line() as line:
-            freed[name] = holds.release_hold(vault, known[name], end, _told(line))
+        end = Release(id=name, reason=reason, by=who, released_at=time.time())
+        holds.release_hold(vault, end)
+        freed[name] = _count("freeing what was held", holds.unmark(vault, known[name]))
     return freed
 
 
-def show(found: Sequence[Placed]) -> None:
+def show(found: Sequence[HoldState]) -> None:
     """Print holds as a table."""
     print_table(
         ("id", "tenant", "user", "session", "class", "reason", "by", "since", "released"),
         [
             (
-                *(hold.id, hold.tenant, hold.user, hold.session, hold.audit_class, hold.reason),
-                *(hold.who, when(hold.placed_at), when(end.released_at if end else None)),
+                *(one.hold.id, *_about(one.hold).values(), one.hold.reason, one.hold.by),
+                when(one.hold.placed_at),
+                when(one.release.released_at if one.release else None),
             )
-            for hold, end in found
+            for one in found
         ],
     )
     if not found:
         say("no holds")
 
 
-def as_json(one: Placed) -> dict[str, Any]:
+def as_json(one: HoldState) -> dict[str, Any]:
     """Return a hold as scripts read it, times in UTC."""
-    hold, end = one
+    hold, end = one.hold, one.release
     return {
         "id": hold.id,
         **_about(hold),
         "reason": hold.reason,
-        "who": hold.who,
+        "by": hold.by,
         "placed_at": iso(hold.placed_at),
         "released_at": iso(end.released_at if end else None),
-        "released_by": end.who if end else None,
+        "released_by": end.by if end else None,
+        "released_for": end.reason if end else None,
     }
 
 
@@ -113,8 +117,7 @@ def _about(hold: Hold) -> dict[str, str | None]:
     return {**named, "class": hold.audit_class}
 
 
-def _told(line: Line) -> holds.Told:
-    def told(seal: Seal) -> None:
-        line.say(f"looking through {seal.log} from {seal.first:,}")
-
-    return told
+def _count(doing: str, names: Iterator[str]) -> int:
+    with Line() as line:
+        line.say(doing)
+        return sum(1 for _ in names)

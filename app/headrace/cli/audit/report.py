@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from headrace.cli.alerts.words import iso, when
-from headrace.cli.audit.keeping import Kept, look
 from headrace.cli.output import print_json, print_table, say
 from headrace.cli.progress import Line
 from headrace.events.settings import Settings
-from headrace.sinks.audit.vault import holds
-from headrace.sinks.audit.vault.vault import open_vault
+from headrace.sinks.audit.vault.holds import Hold, active_holds, covers_any
+from headrace.sinks.audit.vault.seal import ClassFile, Seal, data_of
+from headrace.sinks.audit.vault.vault import Vault, open_vault
 from headrace.streams.audit import policy
 
 
@@ -37,19 +38,17 @@ class ClassReport:
     expired: int = 0
     """Fell due, and was removed."""
 
-    def take(self, one: Kept, now: float) -> None:
-        count = one.file.count
-        if not one.there:
-            self.expired += count
-            return
-        self.kept += count
-        self.bytes += one.file.size
-        self.oldest = min(self.oldest or one.seal.sealed_at, one.seal.sealed_at)
-        if one.holds:
-            self.held += count
-        elif one.due(now):
-            self.due += count
-        elif (until := one.file.retain_until) is not None:
+    def keep(self, file: ClassFile, sealed_at: float, *, held: bool, now: float) -> None:
+        """Count what is there still."""
+        until = file.retain_until
+        self.kept += file.count
+        self.bytes += file.size
+        self.oldest = min(self.oldest or sealed_at, sealed_at)
+        if held:
+            self.held += file.count
+        elif until is not None and until <= now:
+            self.due += file.count
+        elif until is not None:
             self.next_due = min(self.next_due or until, until)
 
 
@@ -60,11 +59,30 @@ def report(settings: Settings, now: float) -> list[ClassReport]:
         name: ClassReport(name, one.retention_days, known=True) for name, one in classes.items()
     }
     vault = open_vault(settings)
+    held = active_holds(vault)
     with Line() as line:
-        for one in look(vault, holds.standing(vault.place), line):
-            name = one.file.audit_class
-            found.setdefault(name, ClassReport(name, None, known=False)).take(one, now)
+        for seal, file, there in _sealed(vault, line):
+            name = file.audit_class
+            one = found.setdefault(name, ClassReport(name, None, known=False))
+            if there:
+                one.keep(file, seal.sealed_at, held=_is_held(vault, file, held), now=now)
+            else:
+                one.expired += file.count
     return list(found.values())
+
+
+def _sealed(vault: Vault, line: Line) -> Iterator[tuple[Seal, ClassFile, bool]]:
+    """Yield every file that was ever sealed, and whether it is there still."""
+    for log in sorted(vault.logs()):
+        names = set(vault.place.names(data_of(log)))
+        for seal in vault.seals(log):
+            line.say(f"looking through {log} from {seal.first:,}")
+            yield from ((seal, file, file.name in names) for file in seal.classes)
+
+
+def _is_held(vault: Vault, file: ClassFile, held: Sequence[Hold]) -> bool:
+    near = [hold for hold in held if hold.audit_class in {None, file.audit_class}]
+    return bool(near) and covers_any(vault.lines(file) or (), near)
 
 
 def show_json(found: list[ClassReport]) -> None:

@@ -39,11 +39,21 @@ from headrace.cli.faults import CommandError
     type=float,
     help="Exit with 75 when there is lag, the sink works and nothing moves for so long.",
 )
+@click.option(
+    "--seal-leaves",
+    type=click.IntRange(1, 65_536),
+    help="Seal evidence at the latest when so many entries wait (default: 4096).",
+)
+@click.option(
+    "--seal-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Or when the first of them has waited for so long (default: 10).",
+)
 @options.state_dir
 def worker(names: tuple[str, ...], state_dir: Path | None, **given: object) -> None:
     """Run the stream processors NAME... until SIGINT or SIGTERM.
 
-    There are archive, metrics, alerts and notify.
+    There are archive, metrics, alerts, notify and seal.
 
     Prints one line of JSON with the port of /metrics when it serves. Exit codes: 0 after a signal,
     1 where a processor gave up, 2 where the settings are wrong, 75 where the watchdog found a

@@ -28,6 +28,7 @@ PROCESSORS: Final = (
     ("metrics", topics.EVENTS),
     ("alerts", topics.METRICS),
     ("notify", topics.ALERTS_LOG),
+    ("seal", topics.AUDIT),
 )
 """The consumer groups, and the topics that they read."""
 DAY_SECONDS: Final = 86_400.0

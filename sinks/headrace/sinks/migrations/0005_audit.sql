@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS {database}.audit_raw {on_cluster}
     policy LowCardinality(String),
     `key` String,
     leaf String CODEC(ZSTD(1)),
-    hash FixedString(64),
+    hash String,
     sealed_at Float64,
     retain_until Nullable(Float64),
     refused_if UInt8 MATERIALIZED

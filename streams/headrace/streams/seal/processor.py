@@ -243,9 +243,8 @@ class SealProcessor:
         while partition.waiting:
             draft, last = partition.draft(self._clock()), partition.last
             try:
-                seal = await self._try(
-                    lambda: commit(self._vault, self._signing, draft, last), held
-                )
+                ask = partial(commit, self._vault, self._signing, draft, last)
+                seal = await self._try(ask, held)
             except TakenError:
                 self._metrics.seal_fenced.inc()
                 found = await self._try(partial(self._behind, draft.seal), held)

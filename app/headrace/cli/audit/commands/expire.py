@@ -17,11 +17,11 @@ from headrace.cli.output import print_json
 @choices.who
 @options.as_json
 @options.state_dir
-def expire(*, apply: bool, who: str, as_json: bool, state_dir: Path | None) -> int:
+def expire(*, apply: bool, who: str, as_json: bool, state_dir: Path | None) -> None:
     """Remove evidence from the vault that fell due and is under no hold.
 
     Seals and hashes stay, so that all that is left stays provable. What is removed is itself
-    evidence, and in Kafka first. Exit code 1 where the vault would not let something go.
+    evidence, and in Kafka first.
     """
     from headrace.cli.audit import expire as expiring  # noqa: PLC0415 - cryptography is slow
 
@@ -29,13 +29,10 @@ def expire(*, apply: bool, who: str, as_json: bool, state_dir: Path | None) -> i
     if as_json:
         print_json(
             {
-                "due": sum(one.file.count for one in found.due),
-                "held": sum(one.file.count for one in found.held),
-                "files": [one.file.name for one in found.due],
-                "refused": found.refused,
-                "applied": apply,
+                "due": dict(found.due),
+                "held": dict(found.held),
+                "removed_files": found.removed,
             }
         )
     else:
         expiring.show(found, applied=apply)
-    return 1 if found.refused else 0

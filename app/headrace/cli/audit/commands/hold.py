@@ -59,9 +59,9 @@ def place(
     )
     made, files = holds.place(settings, selection, reason=reason, who=who)
     if as_json:
-        print_json({**holds.as_json((made, None)), "files": files})
+        print_json({**holds.as_json(made), "files": files})
         return
-    say(made.id)
+    say(made.hold.id)
     say(f"holds {files:,} files that are sealed, and what comes to it from now on")
 
 
@@ -87,20 +87,23 @@ def list_command(everything: bool, as_json: bool, state_dir: Path | None) -> Non
 
 @hold.command(
     cls=options.Command,
-    examples=("headrace audit hold release 3f0c9a", "headrace audit hold release 3f0c 77b1"),
+    examples=('headrace audit hold release 3f0c9a --reason "case 17 is closed"',),
 )
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--reason", required=True, help="Why; it stands in the clear, so no names.")
 @choices.who
 @options.as_json
 @options.state_dir
-def release(ids: tuple[str, ...], who: str, as_json: bool, state_dir: Path | None) -> None:
+def release(
+    ids: tuple[str, ...], reason: str, who: str, as_json: bool, state_dir: Path | None
+) -> None:
     """Release holds. An ID may be cut short.
 
     What fell due meanwhile goes with the next `headrace audit expire --apply`.
     """
     from headrace.cli.audit import holds  # noqa: PLC0415 - cryptography is slow
 
-    freed = holds.release(options.load(state_dir), ids, who=who)
+    freed = holds.release(options.load(state_dir), ids, reason=reason, who=who)
     if as_json:
         print_json({"released": freed})
         return

@@ -1,49 +1,46 @@
-"""Legal holds: evidence that stays whatever its date is, until somebody lets it go.
+"""Legal holds: what must stay, whatever falls due and whoever is to be forgotten.
 
-A hold is a record in the vault itself, ``holds/<id>.json``, and ``holds/<id>.released`` ends it;
-neither is ever removed. What it covers is said by the clear part of leaves, so it covers those that
-are yet to come: who removes what fell due asks :meth:`Hold.covers` of each leaf first.
+A hold is one file of the vault, ``holds/<id>.json``, and ends by another, ``holds/<id>.released``:
+who placed and who released it stands there as long as the vault does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Final
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from headrace.sinks.audit import leaf as leaves
 from headrace.sinks.audit.leaf import Leaf
-from headrace.sinks.audit.vault.place import ChangedError, MissingError, Place
-from headrace.sinks.audit.vault.seal import ClassFile, Seal
+from headrace.sinks.audit.vault.place import ChangedError, MissingError
 from headrace.sinks.audit.vault.vault import Vault
 
 VERSION: Final = 1
 _FOLDER: Final = "holds/"
-_MADE: Final = ".json"
+_HOLD: Final = ".json"
 _RELEASED: Final = ".released"
+
 _Version = Annotated[int, Meta(ge=VERSION, le=VERSION)]
-_Id = Annotated[str, Meta(pattern="^[0-9a-f]{12}$")]
-
-Told = Callable[[Seal], None]
-"""Called before a seal's files are looked at."""
+_Id = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
-class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What must stay, and why. None: any."""
+class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is held: what meets every condition that is given. Times in seconds since 1970."""
 
-    v: _Version
+    v: _Version = VERSION
     id: _Id
-    tenant: str | None
-    user: str | None
-    """A pseudonym, as ``session``."""
-    session: str | None
-    audit_class: str | None = msgspec.field(name="class")
     reason: str
-    who: str
+    by: str
     placed_at: float
-    """Seconds since 1970."""
+    tenant: str | None = None
+    user: str | None = None
+    """A pseudonym."""
+    session: str | None = None
+    """A pseudonym."""
+    audit_class: str | None = msgspec.field(name="class", default=None)
 
     def covers(self, leaf: Leaf) -> bool:
         return (
@@ -54,103 +51,115 @@ class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The end of a hold."""
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """That a hold ended, by whom and why."""
 
-    v: _Version
+    v: _Version = VERSION
     id: _Id
-    who: str
+    reason: str
+    by: str
     released_at: float
-    """Seconds since 1970."""
 
 
-_hold: Final = msgspec.json.Decoder(Hold).decode
-_release: Final = msgspec.json.Decoder(Release).decode
+@dataclass(frozen=True, slots=True)
+class HoldState:
+    """A hold and whether it still holds."""
+
+    hold: Hold
+    release: Release | None
 
 
-def placed(place: Place) -> list[tuple[Hold, Release | None]]:
-    """Return every hold there ever was, the earliest first, with its end.
+_T = TypeVar("_T", Hold, Release)
 
-    Raises :class:`ChangedError` where one cannot be read: nothing may be removed then.
+
+def place_hold(vault: Vault, hold: Hold) -> None:
+    """Hold from now on. Raises :class:`TakenError` where another hold has this id.
+
+    Nothing that it covers is removed any more; :func:`mark` tells the place so, too.
     """
-    names = set(place.names(_FOLDER))
-    ids = sorted(_id_of(name) for name in names if name.endswith(_MADE))
-    found = [(_read_hold(place, one), _read_release(place, one, names)) for one in ids]
-    return sorted(found, key=lambda one: one[0].placed_at)
+    _checked(hold, Hold)
+    vault.place.create(f"{_FOLDER}{hold.id}{_HOLD}", msgspec.json.encode(hold))
 
 
-def standing(place: Place) -> list[Hold]:
-    """Return the holds that have not been released. Raises as :func:`placed`."""
-    return [hold for hold, release in placed(place) if release is None]
+def release_hold(vault: Vault, release: Release) -> None:
+    """End a hold. Raises :class:`MissingError` where there is none, TakenError where it ended."""
+    _checked(release, Release)
+    vault.place.read(f"{_FOLDER}{release.id}{_HOLD}")
+    vault.place.create(f"{_FOLDER}{release.id}{_RELEASED}", msgspec.json.encode(release))
 
 
-def place_hold(vault: Vault, hold: Hold, told: Told) -> int:
-    """Write a hold and put it on what is sealed already; return how many files it is on.
-
-    It counts from its first write on: interrupted after that, only the place's own lock is missing
-    on some files, and :func:`enforce` puts it there.
-    """
-    vault.place.create(f"{_FOLDER}{hold.id}{_MADE}", msgspec.json.encode(hold))
-    return enforce(vault, [hold], told)
-
-
-def enforce(vault: Vault, holds: Sequence[Hold], told: Told) -> int:
-    """Put holds on every file that holds a leaf of theirs; return how many. Again is no harm."""
-    held = 0
-    for _, file in _files(vault, told):
-        if covering(vault, file, holds):
-            vault.place.hold(file.name)
-            held += 1
-    return held
-
-
-def release_hold(vault: Vault, hold: Hold, release: Release, told: Told) -> int:
-    """End a hold, and free what no other one is on; return how many files. Again is no harm."""
-    vault.place.create(f"{_FOLDER}{hold.id}{_RELEASED}", msgspec.json.encode(release))
-    others, freed = standing(vault.place), 0
-    for _, file in _files(vault, told):
-        if covering(vault, file, [hold, *others]) == [hold]:
-            vault.place.release(file.name)
-            freed += 1
-    return freed
-
-
-def covering(vault: Vault, file: ClassFile, holds: Sequence[Hold]) -> list[Hold]:
-    """Return the holds that are on a file: those that cover a leaf of it."""
-    near = [hold for hold in holds if hold.audit_class in {None, file.audit_class}]
-    if not near:
-        return []
-    clear = [leaves.read(line) for line in vault.lines(file) or ()]
-    return [hold for hold in near if any(map(hold.covers, clear))]
-
-
-def _files(vault: Vault, told: Told) -> Iterator[tuple[Seal, ClassFile]]:
-    for log in sorted(vault.logs()):
-        for seal in vault.seals(log):
-            told(seal)
-            yield from ((seal, file) for file in seal.classes)
-
-
-def _id_of(name: str) -> str:
-    return name[len(_FOLDER) : -len(_MADE)]
-
-
-def _read_hold(place: Place, name: str) -> Hold:
-    path = f"{_FOLDER}{name}{_MADE}"
-    try:
-        found = _hold(place.read(path))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ChangedError(f"{path} is no legal hold: {error}") from None
-    if found.id != name:
-        raise ChangedError(f"{path} is no legal hold: it says that it is {found.id}")
+def holds(vault: Vault) -> list[HoldState]:
+    """Read all holds, released ones too. Raises :class:`ChangedError` for what is none."""
+    names = list(vault.place.names(_FOLDER))
+    ended = {name for name in names if name.endswith(_RELEASED)}
+    found: list[HoldState] = []
+    for name in names:
+        stem = name.removesuffix(_HOLD)
+        if stem == name:
+            continue
+        over = stem + _RELEASED
+        release = _read(vault, over, Release) if over in ended else None
+        found.append(HoldState(_read(vault, name, Hold), release))
     return found
 
 
-def _read_release(place: Place, name: str, names: set[str]) -> Release | None:
-    path = f"{_FOLDER}{name}{_RELEASED}"
-    if path not in names:
-        return None
+def active_holds(vault: Vault) -> list[Hold]:
+    """Read the holds that hold."""
+    return [state.hold for state in holds(vault) if state.release is None]
+
+
+def covers_any(lines: Iterable[bytes], held: Iterable[Hold]) -> bool:
+    """Whether one of the holds covers one of these leaves."""
+    held = list(held)
+    return bool(held) and any(hold.covers(leaves.read(line)) for line in lines for hold in held)
+
+
+def held_files(vault: Vault, held: Iterable[Hold]) -> Iterator[str]:
+    """Name the class files that hold leaves which one of the holds covers. Reads the vault."""
+    held = list(held)
+    for log in vault.logs():
+        for seal in vault.seals(log):
+            for file in seal.classes:
+                if any(one.audit_class in {None, file.audit_class} for one in held) and covers_any(
+                    vault.lines(file) or (), held
+                ):
+                    yield file.name
+
+
+def mark(vault: Vault, hold: Hold) -> Iterator[str]:
+    """Tell the place what a hold covers, so that nobody else removes it; name each file of it."""
+    for name in held_files(vault, [hold]):
+        vault.place.hold(name)
+        yield name
+
+
+def unmark(vault: Vault, released: Hold) -> Iterator[str]:
+    """Tell the place what a released hold no longer covers, and no other does; name it."""
+    others = active_holds(vault)
+    kept = set(held_files(vault, others)) if others else set[str]()
+    for name in held_files(vault, [released]):
+        if name not in kept:
+            vault.place.release(name)
+            yield name
+
+
+def _checked(value: _T, kind: type[_T]) -> None:
+    """Raise :class:`ChangedError` for what could not be read again."""
+    _decoded(value.id, msgspec.json.encode(value), kind)
+
+
+def _read(vault: Vault, name: str, kind: type[_T]) -> _T:
     try:
-        return _release(place.read(path))
-    except (msgspec.MsgspecError, UnicodeDecodeError, MissingError) as error:
-        raise ChangedError(f"{path} is no end of a legal hold: {error}") from None
+        return _decoded(name, vault.place.read(name), kind)
+    except MissingError:
+        raise ChangedError(f"{name} was removed while it was read") from None
+
+
+def _decoded(name: str, content: bytes, kind: type[_T]) -> _T:
+    try:
+        found = msgspec.json.decode(content, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ChangedError(f"{name} is no {kind.__name__.lower()}: {error}") from None
+    if name not in {found.id, f"{_FOLDER}{found.id}{_HOLD}", f"{_FOLDER}{found.id}{_RELEASED}"}:
+        raise ChangedError(f"{name} says that it is {found.id}")
+    return found
