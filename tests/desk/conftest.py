@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from headrace.sinks.audit.keys import DataKeys, ensure_local, open_keys
+from headrace.sinks.audit.vault.directory import DirectoryPlace
+from headrace.sinks.audit.vault.vault import Vault
 from tests.cli.conftest import (  # noqa: F401 - fixtures
     Stack,
     _no_settings_of_the_host,
@@ -25,7 +27,20 @@ def keys(stack: Stack) -> DataKeys:  # noqa: F811
 
 
 @pytest.fixture
-def evidence(stack: Stack, keys: DataKeys) -> Iterator[Evidence]:  # noqa: F811
+def apart(
+    stack: Stack,  # noqa: F811
+    keys: DataKeys,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Evidence:
+    """The same in a vault of the test's own, which the commands take for theirs."""
+    monkeypatch.setenv("HEADRACE_AUDIT_VAULT", str(tmp_path / "vault"))
+    found = Evidence(stack, keys, unique())
+    found.vault = Vault(DirectoryPlace(tmp_path / "vault"))
+    return found
+
+
+@pytest.fixture
+def evidence(stack: Stack, keys: DataKeys) -> Evidence:  # noqa: F811
     """Of a tenant of the test's own."""
-    with Evidence(stack, keys, unique()) as found:
-        yield found
+    return Evidence(stack, keys, unique())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from types import TracebackType
 from typing import Any, Final
 
 import orjson
@@ -18,19 +17,11 @@ from headrace.sinks.audit.vault import segment
 from headrace.sinks.audit.vault.seal import AuditPosition, PolicyDays, Seal
 from headrace.sinks.audit.vault.segment import SealedLeaf
 from headrace.sinks.audit.vault.vault import open_vault
+from headrace.sinks.clickhouse import INSERT_SETTINGS
 from headrace.sinks.connection import connect
 from headrace.streams.audit.fold import NO_HASH
+from headrace.streams.seal.rows import rows_of
 from tests.cli.conftest import EPOCH, START, Stack
-
-TABLE = """CREATE TABLE IF NOT EXISTS headrace.audit_raw (
-    log String, `index` UInt64, tenant String, user String, session String, epoch String,
-    seq UInt64, ts Float64, type String, tool String, class String, policy String, key String,
-    leaf String, hash FixedString(32), sealed_at DateTime64(3, 'UTC'),
-    retain_until Nullable(DateTime('UTC')))
-    ENGINE = ReplacingMergeTree ORDER BY (tenant, session, epoch, seq, log, `index`)"""
-VIEW = """CREATE VIEW IF NOT EXISTS headrace.audit SQL SECURITY INVOKER AS
-    SELECT * FROM headrace.audit_raw FINAL"""
-
 
 DAYS: Final = {"approval": 365, "session": 365, "permission": 90, "erasure": None}
 
@@ -47,9 +38,7 @@ class Evidence:
         self._frontier = Frontier()
         self._unsealed: list[SealedLeaf] = []
         self._head = self._sealed_head = NO_HASH
-        self._client = connect(stack.writer)
-        for sql in (TABLE, VIEW):
-            self._client.command(sql)
+        self._writer = stack.writer
 
     def add(
         self,
@@ -95,11 +84,10 @@ class Evidence:
         digest = leaf_hash(made)
         self._head = digest.hex()
         self._unsealed.append(SealedLeaf(made, digest, audit_class, DAYS[audit_class]))
-        self._insert(made)
         return key.id
 
     def seal(self, *, at: float | None = None) -> Seal:
-        """Seal what was added since the last time. ``at``: seconds since 1970, else now."""
+        """Seal what was added since the last time: only then can it be found. ``at``: else now."""
         at = time.time() if at is None else at
         first, members = self._frontier.size, self._unsealed
         for one in members:
@@ -121,30 +109,19 @@ class Evidence:
             policy=PolicyDays("0" * 16, DAYS),
             sealed_at=at,
             checkpoint="",
-        ).signed(self._frontier.root(), self._signing.sign)
+        )
+        sealed = sealed.signed(self._signing.sign(sealed.checkpoint_text()))
         segment.commit(self.vault.place, sealed)
         self._unsealed, self._sealed_head = [], self._head
+        self._insert(rows_of(self.vault, sealed, time.time()))
         return sealed
 
-    def _insert(self, leaf: bytes) -> None:
-        clear = orjson.loads(leaf)
-        row = {name: value for name, value in clear.items() if name not in ("v", "data", "prev")}
-        row |= {"leaf": leaf.decode(), "sealed_at": START, "retain_until": None}
-        row |= {name: row[name] or "" for name in ("user", "tool")}
-        self._client.raw_insert(
+    def _insert(self, rows: list[bytes]) -> None:
+        client = connect(self._writer)
+        client.raw_insert(
             "headrace.audit_raw",
-            insert_block=orjson.dumps(row),
+            insert_block=b"\n".join(rows),
+            settings=dict(INSERT_SETTINGS),
             fmt="JSONEachRow",
-            settings={"input_format_skip_unknown_fields": 1},
         )
-
-    def __enter__(self) -> Evidence:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._client.close()
+        client.close()

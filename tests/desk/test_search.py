@@ -18,6 +18,7 @@ def test_a_search_finds_by_each_mark(on_stack: Cli, evidence: Evidence) -> None:
     evidence.add("confirmation_resolved", tool="rm", user="ann", session="s-1")
     evidence.add("confirmation_resolved", tool="sh", user="bob", session="s-2")
     evidence.add("session_start", audit_class="session", user=None, session="s-3")
+    evidence.seal()
     of = ("audit", "search", "--tenant", evidence.tenant, "--json")
 
     def found(*more: str) -> list[int]:
@@ -43,6 +44,7 @@ def test_a_row_tells_no_name_and_opened_it_does(
     on_stack: Cli, evidence: Evidence, keys: DataKeys
 ) -> None:
     evidence.add("confirmation_resolved", tool="rm", data={"outcome": "reject"})
+    evidence.seal()
     of = ("audit", "search", "--tenant", evidence.tenant, "--until", "2023-11-15")
     shut = on_stack(*of, "--json")
     assert "ann" not in shut.out
@@ -61,6 +63,7 @@ def test_a_row_tells_no_name_and_opened_it_does(
 def test_what_was_shredded_says_so(on_stack: Cli, evidence: Evidence, keys: DataKeys) -> None:
     keys.shred(evidence.add("confirmation_resolved", user="gone"))
     evidence.add("confirmation_resolved", user="ann")
+    evidence.seal()
     of = ("audit", "search", "--tenant", evidence.tenant, "--until", "2023-11-15")
     ran = on_stack(*of, "--open", "--json")
     assert [(one["event"] is None, one["why"]) for one in ran.objects] == [
@@ -72,6 +75,7 @@ def test_what_was_shredded_says_so(on_stack: Cli, evidence: Evidence, keys: Data
 
 def test_hostile_text_stays_text(on_stack: Cli, evidence: Evidence) -> None:
     evidence.add("confirmation_resolved", tool="\x1b[2J\u202e", user="\x1b]0;x\x07")
+    evidence.seal()
     ran = on_stack("audit", "search", "--tenant", evidence.tenant, "--open")
     assert ran.code == 0
     assert not set(ran.out) & {"\x1b", "\x07", "\u202e"}
@@ -83,6 +87,7 @@ def test_every_search_is_evidence_of_each_tenant_that_it_met(
     other = evidence.tenant + "-other"
     evidence.add("confirmation_resolved", user="ann", session="shared")
     evidence.add("confirmation_resolved", user="ann", session="shared", tenant=other)
+    evidence.seal()
     ran = on_stack("audit", "search", "--type", "confirmation_resolved", "--limit", "2", "--json")
     assert len(ran.objects) == 2
     for tenant in {one["tenant"] for one in ran.objects}:
@@ -115,6 +120,7 @@ def test_no_acknowledgement_no_read(
     on_stack: Cli, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evidence.add("confirmation_resolved", tool="rm")
+    evidence.seal()
     monkeypatch.setenv("HEADRACE_KAFKA", "127.0.0.1:1")
     monkeypatch.setattr(access, "PATIENCE", 0.3)
     ran = on_stack("audit", "search", "--tenant", evidence.tenant, "--json")
@@ -127,6 +133,7 @@ def test_the_general_reader_is_no_way_in(
     on_stack: Cli, evidence: Evidence, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evidence.add("confirmation_resolved", tool="rm")
+    evidence.seal()
     assert on_stack("sql", "SELECT leaf FROM audit").code == 2
     url = stack.settings.need_clickhouse().url
     monkeypatch.setenv("HEADRACE_AUDIT_CLICKHOUSE_URL", url)

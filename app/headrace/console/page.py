@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-_STYLE: Final = """
+STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;
 color:#1b1f24;background:#fff}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .8rem .35rem 0;
@@ -28,8 +28,8 @@ def render(status: Mapping[str, Any], *, now: float | None = None) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         '<meta http-equiv="refresh" content="5"><title>headrace</title>'
-        f"<style>{_STYLE}</style></head><body><h1>headrace</h1>"
-        f'<p class="{"good" if good else "bad"}">{_text(verdict)}</p>'
+        f"<style>{STYLE}</style></head><body><h1>headrace</h1>"
+        f'<p class="{"good" if good else "bad"}">{text(verdict)}</p>'
         f"<p>for {_age(now - status['since'])} · as of {_clock(now)}</p>"
         f"{_parts(parts, now)}{_lag(status.get('lag'))}{_said(status['said'])}"
         '<p><small><a href="/status.json">status.json</a> · <a href="/metrics">metrics</a>'
@@ -43,13 +43,13 @@ def _parts(parts: Sequence[Mapping[str, Any]], now: float) -> str:
     for part in parts:
         state = part["state"] if part["well"] or part["state"] != "up" else "up, not yet well"
         cells = [
-            _text(part["name"]),
-            f'<span class="{"good" if part["well"] else "bad"}">{_text(state)}</span>',
+            text(part["name"]),
+            f'<span class="{"good" if part["well"] else "bad"}">{text(state)}</span>',
             _age(now - part["since"]),
-            _text(part["pid"]),
-            _text(part["address"]),
-            _text(part["restarts"]),
-            _text(part["trouble"] or part["last_end"]),
+            text(part["pid"]),
+            text(part["address"]),
+            text(part["restarts"]),
+            text(part["trouble"] or part["last_end"]),
         ]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     heads = "".join(f"<th>{cell}</th>" for cell in head)
@@ -59,7 +59,7 @@ def _parts(parts: Sequence[Mapping[str, Any]], now: float) -> str:
 def _lag(lag: Mapping[str, Any] | None) -> str:
     if not lag:
         return ""
-    items = ", ".join(f"{_text(name)}: {_text(count)}" for name, count in lag.items())
+    items = ", ".join(f"{text(name)}: {text(count)}" for name, count in lag.items())
     return f"<p>events not yet worked: {items}</p>"
 
 
@@ -67,12 +67,12 @@ def _said(said: Sequence[Mapping[str, Any]]) -> str:
     if not said:
         return ""
     lines = "".join(
-        f"<li>{_clock(item['at'])} {_text(item['text'])}</li>" for item in reversed(said)
+        f"<li>{_clock(item['at'])} {text(item['text'])}</li>" for item in reversed(said)
     )
     return f"<h2>What happened</h2><ul>{lines}</ul>"
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     return "-" if value is None else html.escape(str(value), quote=True)
 
 

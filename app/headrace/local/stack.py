@@ -19,6 +19,7 @@ from headrace.events import topics
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import AuditSettings, ClickHouseSettings, KafkaSettings, Settings
 from headrace.local.background import BackgroundLoop
+from headrace.local.clickhouse.auth import Credentials
 from headrace.local.endpoint import Endpoint, Page
 from headrace.local.kept_topics import KeptTopics
 from headrace.local.metrics import lag, merge
@@ -62,6 +63,7 @@ class LocalStack:
         workers: Sequence[str] = WORKERS,
         say: Callable[[str], None] = lambda _: None,
         page: Page | None = None,
+        evidence: Callable[[Settings], str] | None = None,
         patience: Patience | None = None,
     ) -> None:
         self._dir = StateDir(Path(state_dir))
@@ -69,6 +71,7 @@ class LocalStack:
         self._worker_names = tuple(workers)
         self._say = say
         self._page = page
+        self._evidence = evidence
         self._patience = patience or Patience()
         self._supervisor: Supervisor | None = None
         self._endpoint: Endpoint | None = None
@@ -188,8 +191,13 @@ class LocalStack:
         )
         await asyncio.to_thread(ensure_local, self.writer)
         await self._supervisor.start()
+        show = self._evidence
         self._endpoint = Endpoint(
-            status=self._status_now, metrics=self._metrics_now, page=self._page
+            status=self._status_now,
+            metrics=self._metrics_now,
+            page=self._page,
+            evidence=None if show is None else lambda: show(self.settings),
+            credentials=Credentials(passwords),
         )
         port = await self._endpoint.start(ports.get("http", 0))
         metrics, console = f"http://127.0.0.1:{port}/metrics", f"http://127.0.0.1:{port}/"
@@ -240,19 +248,28 @@ class LocalStack:
         return self._running().minders[part]
 
 
-def run(settings: Settings, *, page: Page | None = None) -> int:
+def run(
+    settings: Settings,
+    *,
+    page: Page | None = None,
+    evidence: Callable[[Settings], str] | None = None,
+) -> int:
     """Run the stack of ``settings.state_dir`` until SIGINT, SIGTERM or SIGHUP; exit code 0 then.
 
     Raises :class:`HeadraceError` where it cannot be started.
     """
-    return asyncio.run(_run(settings, page))
+    return asyncio.run(_run(settings, page, evidence))
 
 
-async def _run(settings: Settings, page: Page | None) -> int:
+async def _run(
+    settings: Settings, page: Page | None, evidence: Callable[[Settings], str] | None
+) -> int:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
-    stack = LocalStack(settings.state_dir, settings=settings, say=_print, page=page)
+    stack = LocalStack(
+        settings.state_dir, settings=settings, say=_print, page=page, evidence=evidence
+    )
     _print(f"starting the local stack in {settings.state_dir}")
     starting = asyncio.create_task(stack.start())
     waiting = asyncio.create_task(stopped.wait())

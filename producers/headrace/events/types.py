@@ -43,6 +43,10 @@ AUDIT_READ: Final = "headrace.audit_read"
 """Somebody is about to read the audit trail; ``user`` is who, and the tenant's evidence it is.
 ``data``: what (search, export, ...), selection (whom it is about by pseudonym), count, login."""
 
+AUDIT_CHANGE: Final = "headrace.audit_change"
+"""Somebody is about to place or release a legal hold, or to let go what fell due; ``user`` is who.
+``data``: what (hold, release, expire), selection, count, login."""
+
 ERASURE: Final = "headrace.erasure"
 """A person was forgotten, or is being: `headrace forget`. ``data``: subject (a pseudonym, never the
 name), request, phase (requested, completed), removed, kept."""
@@ -75,6 +79,7 @@ AUDIT: Final = frozenset(
         "tool_result",
         AUDIT_READ,
         ERASURE,
+        AUDIT_CHANGE,
         EPOCH_END,
         DROPPED,
     }

@@ -1,4 +1,4 @@
-"""Every read is evidence: who read what is in Kafka before anything is shown."""
+"""Every read and every change is evidence: who did what is in Kafka before it is done."""
 
 from __future__ import annotations
 
@@ -25,16 +25,18 @@ class Access:
 
     who: str
     what: str
-    """``search``, ``export``, …"""
+    """``search``, ``export``, ``hold``, …"""
     selection: Mapping[str, Any]
     """JSON. Whom it is about stands in it by pseudonym: it outlives who is forgotten."""
+    kind: str = types.AUDIT_READ
+    """The event's type."""
 
 
-def tell(settings: Settings, access: Access, counts: Mapping[str, int]) -> None:
+def tell(settings: Settings, access: Access, counts: Mapping[str, int | None]) -> None:
     """Write down an access, tenant by tenant, and wait until Kafka has it. Blocks.
 
-    ``counts``: how many pieces of evidence of each tenant. Raises :class:`CommandError` where it
-    is not acknowledged: then nothing may be read.
+    ``counts``: how many pieces of evidence of each tenant, where that is known. Raises
+    :class:`CommandError` where it is not acknowledged: then nothing may be done.
     """
     kafka = settings.need_kafka()
     for tenant, count in counts.items():
@@ -44,7 +46,7 @@ def tell(settings: Settings, access: Access, counts: Mapping[str, int]) -> None:
         )
         try:
             hook = producer.hook(f"audit-{secrets.token_hex(8)}", user=access.who)
-            hook.emit(types.AUDIT_READ, _data(access, count))
+            hook.emit(access.kind, _data(access, count))
             told = producer.drain(PATIENCE) and producer.report().delivered > 0
         finally:
             producer.close(timeout=1.0)
@@ -63,7 +65,7 @@ def login() -> str | None:
         return None
 
 
-def _data(access: Access, count: int) -> dict[str, Any]:
+def _data(access: Access, count: int | None) -> dict[str, Any]:
     # Whatever name was given with --as.
     more = {"count": count, "login": login()}
     return {"what": access.what, "selection": dict(access.selection), **more}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from headrace.cli import options
+from headrace.cli.audit import selection
 from headrace.cli.audit.access import login
-from headrace.cli.audit.selection import Selection, about
+from headrace.cli.audit.selection import Selection
 from headrace.events.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,24 +26,39 @@ def _whoever(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
 who = click.option(
     "--as", "who", metavar="NAME", callback=_whoever, help="Who you are (default: your login)."
 )
-_SELECTING = (
-    options.tenant,
+audit_class = click.option(
+    "--class", "audit_class", help="Only of this class, as the policy names it."
+)
+_ABOUT = (
     click.option("--user", help="Only about this user (needs --tenant)."),
     click.option("--session", help="Only of this session (needs --tenant)."),
     click.option(
         "--pseudonyms", is_flag=True, help="User and session are given as evidence shows them."
     ),
+)
+_SELECTING = (
+    options.tenant,
+    *_ABOUT,
     click.option("--tool", help="Only of this tool."),
-    click.option("--class", "audit_class", help="Only of this class, as the policy names it."),
+    audit_class,
     click.option("--type", "event_type", help="Only of this type of event."),
     click.option("--since", type=options.Moment(), help="From then on: 7d ago, or 2026-05-04."),
     click.option("--until", type=options.Moment(), help="Before then, written the same."),
 )
 
 
+def about(function: F) -> F:
+    """Give a command the options that say whom it is about."""
+    return _with(function, _ABOUT)
+
+
 def selecting(function: F) -> F:
     """Give a command the options that select evidence: see :func:`selection_of`."""
-    for option in reversed(_SELECTING):
+    return _with(function, _SELECTING)
+
+
+def _with(function: F, chosen: Sequence[Callable[[F], F]]) -> F:
+    for option in reversed(chosen):
         function = option(function)
     return function
 
@@ -60,7 +76,7 @@ def selection_of(
     since: float | None,
     until: float | None,
 ) -> Selection:
-    """Return what the options select. Raises as :func:`about`."""
+    """Return what the options select. Raises as :func:`selection.about`."""
     found = Selection(
         tenant=tenant,
         tool=tool,
@@ -69,4 +85,4 @@ def selection_of(
         since=since,
         until=until,
     )
-    return about(settings, found, user=user, session=session, pseudonyms=pseudonyms)
+    return selection.about(settings, found, user=user, session=session, pseudonyms=pseudonyms)

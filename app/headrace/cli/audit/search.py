@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Final
 
 from headrace.cli.alerts.words import iso, when
@@ -36,6 +37,8 @@ class Search:
     who: str
     open: bool
     """Whether to decrypt."""
+    what: str = "search"
+    """How it is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def search(settings: Settings, asked: Search) -> list[Found]:
     with reader.connect(settings) as archive:
         counts = _counts(archive, asked) or {asked.selection.tenant or OWN: 0}
         told = {**asked.selection.as_data(), "limit": asked.limit, "open": asked.open}
-        access.tell(settings, Access(asked.who, "search", told), counts)
+        access.tell(settings, Access(asked.who, asked.what, told), counts)
         rows = _rows(archive, asked)
     return [_found(row, opener) for row in rows]
 
@@ -85,7 +88,7 @@ def _found(row: Row, opener: Opener | None) -> Found:
 def show_json(found: Sequence[Found]) -> None:
     """Print one a line."""
     for one in found:
-        times = {name: _iso(one.row[name]) for name in ("sealed_at", "retain_until")}
+        times = {name: _utc(one.row[name]) for name in ("sealed_at", "retain_until")}
         more = {} if one.opened is None else {"event": one.opened.event, "why": one.opened.why}
         print_json({**one.row, "time": iso(one.row["ts"]), **times, **more})
 
@@ -120,6 +123,6 @@ def _who(row: Row, event: dict[str, Any] | None, name: str) -> Any:
     return (row[name] or "")[:_SHORT] if event is None else event.get(name)
 
 
-def _iso(value: Any) -> str | None:
-    """Write what ClickHouse has for a time: its own type, or seconds."""
-    return None if value is None else iso(value if isinstance(value, float) else value.timestamp())
+def _utc(value: datetime | None) -> str | None:
+    """Write a time of ClickHouse's, which it gives in UTC without saying so."""
+    return None if value is None else value.replace(tzinfo=timezone.utc).isoformat()

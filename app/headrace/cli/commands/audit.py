@@ -18,6 +18,9 @@ SUBCOMMANDS: Final[dict[str, str]] = {
     "checkpoint": "Print the latest signed checkpoints, to be kept elsewhere.",
     "prove": "Prove that a record is in the log.",
     "consistency": "Prove that one checkpoint extends another.",
+    "hold": "Keep evidence beyond its date: place, list and release legal holds.",
+    "report": "Say what is kept how long, what is held, and what fell due.",
+    "expire": "Remove evidence that fell due and is under no hold.",
 }
 """Each with its line of help; it is ``headrace.cli.audit.commands.<name>.<name>``."""
 

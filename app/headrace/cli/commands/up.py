@@ -22,6 +22,7 @@ def up(state_dir: Path | None) -> int:
     """
     need_local_extra()
     from headrace.cli.alerts.rules import need_right  # noqa: PLC0415 - not needed for help
+    from headrace.cli.audit.page import evidence  # noqa: PLC0415 - the same
     from headrace.cli.health.alerting import rules_text  # noqa: PLC0415 - the same
     from headrace.local.stack import run  # noqa: PLC0415 - the same
     from headrace.streams.metrics import prices  # noqa: PLC0415 - the same
@@ -31,4 +32,4 @@ def up(state_dir: Path | None) -> int:
     need_right(settings, os.environ)
     prices.load(settings.prices)
     click.echo(f"headrace: alert rules: {rules_text(settings)}", err=True)
-    return run(settings, page=render)
+    return run(settings, page=render, evidence=evidence)

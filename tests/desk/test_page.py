@@ -1,0 +1,89 @@
+"""The page of evidence: for whom, what it shows, and that each view is told of first."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from headrace.events import types
+from headrace.events.errors import HeadraceError
+from headrace.local.clickhouse.auth import Credentials
+from headrace.local.endpoint import Endpoint
+from headrace.local.state_dir import StateDir
+from tests.cli.conftest import Stack
+from tests.desk.evidence import Evidence
+from tests.desk.trail import told
+
+WORDS = {"reader": "r", "audit_reader": "a", "writer": "w"}
+
+
+@pytest.fixture
+def page(stack: Stack) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=stack.settings.console_url or "", trust_env=False) as client:
+        yield client
+
+
+def test_it_shows_the_clear_part_to_the_audit_reader_alone(
+    page: httpx.Client, evidence: Evidence, stack: Stack
+) -> None:
+    evidence.add("confirmation_resolved", tool="<script>alert(1)</script>", data={"x": "hidden"})
+    evidence.seal()
+    words = StateDir(stack.settings.state_dir).credentials()
+    refused = [("reader", words["reader"]), ("writer", words["writer"]), ("audit_reader", "x")]
+    for credential in (None, *refused):
+        answer = page.get("/audit", auth=credential)
+        assert (answer.status_code, evidence.tenant in answer.text) == (401, False)
+        assert answer.headers["WWW-Authenticate"].startswith("Basic")
+    assert told(stack.settings, evidence.tenant, types.AUDIT_READ) == []
+    answer = page.get("/audit", auth=("audit_reader", words["audit_reader"]))
+    assert answer.status_code == 200
+    assert evidence.tenant in answer.text
+    assert "&lt;script&gt;" in answer.text
+    assert not any(text in answer.text for text in ("<script", "hidden", ">ann<"))
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    (event,) = told(stack.settings, evidence.tenant, types.AUDIT_READ)
+    assert event["user"] == "audit_reader"
+    assert (event["data"]["what"], event["data"]["login"]) == ("page", getpass.getuser())
+
+
+def test_nothing_of_it_is_on_the_other_pages(page: httpx.Client, evidence: Evidence) -> None:
+    evidence.add("confirmation_resolved", tool="rm")
+    evidence.seal()
+    for path in ("/", "/status.json", "/metrics"):
+        assert evidence.tenant not in page.get(path).text
+
+
+async def test_what_is_not_told_is_not_shown() -> None:
+    def evidence() -> str:
+        raise HeadraceError("no page: Kafka did\nnot acknowledge it")
+
+    endpoint = Endpoint(
+        status=dict_of_nothing,
+        metrics=no_metrics,
+        page=None,
+        evidence=evidence,
+        credentials=Credentials(WORDS),
+    )
+    port = await endpoint.start()
+    try:
+        async with httpx.AsyncClient(auth=("audit_reader", "a"), trust_env=False) as client:
+            url = f"http://127.0.0.1:{port}/audit"
+            answer = await client.get(url)
+            assert answer.status_code == 503
+            assert answer.text == "no page: Kafka did not acknowledge it\n"
+            other = await client.get(url, headers={"Sec-Fetch-Site": "cross-site"})
+            assert other.status_code == 403
+    finally:
+        await endpoint.stop()
+
+
+async def dict_of_nothing() -> dict[str, object]:
+    return {}
+
+
+async def no_metrics() -> CollectorRegistry:
+    return CollectorRegistry()
