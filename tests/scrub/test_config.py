@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headrace.events.errors import SettingsError
-from headrace.events.settings import Settings
+from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
+from headrace.local.stack import variables_of
 from headrace.streams import scrub
 from headrace.streams.scrub.config import load, loads
 from headrace.streams.scrub.detectors import SECRETS
@@ -114,3 +116,14 @@ def test_without_the_extra_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 def test_nothing_is_scrubbed_by_default() -> None:
     assert Settings(state_dir=Path()).scrub is None
+
+
+def test_the_local_stacks_workers_scrub_by_the_same_file() -> None:
+    chosen = Settings(
+        state_dir=Path(),
+        kafka=KafkaSettings("h:1"),
+        clickhouse=ClickHouseSettings("http://h/d"),
+        scrub=Path("scrub.toml"),
+    )
+    assert variables_of(chosen)["HEADRACE_SCRUB"] == str(Path("scrub.toml").absolute())
+    assert "HEADRACE_SCRUB" not in variables_of(replace(chosen, scrub=None))
