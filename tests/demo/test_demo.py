@@ -127,6 +127,7 @@ def test_totals_for_scripts(tmp_path: Path) -> None:
         "business": 3 * called,
         "erasure": totals["memory_clears"],
     }
+    assert totals["evidence_whole"] is True
     assert run.children
     assert run.survivors() == []
     assert list(tmp_path.iterdir()) == []
@@ -161,8 +162,10 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
         "fetch_rates fails in 100% of its calls",
         "headrace replay refund-agreed",
         "confirmation: allow by nora",
-        "Evidence: what the audit policy selects",
+        "Evidence: selected by the policy, encrypted, sealed; decrypted here",
         'User requests "forget me"',
+        "headrace audit verify",
+        "whole: ",
         "headrace verify",
         "it adds up",
         f"headrace up --state-dir {state}",

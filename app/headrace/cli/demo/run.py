@@ -12,6 +12,7 @@ from typing import Any
 from headrace.cli.archive import connect
 from headrace.cli.demo.alarms import RULES, wait_alerts
 from headrace.cli.demo.backstage import places, until_interrupted
+from headrace.cli.demo.evidence import Trail, trail
 from headrace.cli.demo.llm_server import ScriptedLLM
 from headrace.cli.demo.performance import (
     Accepted,
@@ -41,11 +42,12 @@ def run(*, as_json: bool = False, keep: bool = False, state_dir: Path | None = N
         played = until_interrupted(_demo(keep, state_dir, line))
     sent, found = played.sent, played.found
     archived = found.verdict.totals.archived
-    fine = found.verdict.adds_up and archived == played.before + sent.accepted - sent.lost
+    fine = found.verdict.adds_up and played.trail.report.whole
+    fine = fine and archived == played.before + sent.accepted - sent.lost
     if as_json:
-        print_json(_json(found, sent, played.heard) | {"adds_up": fine, "seconds": _since(started)})
+        print_json(_json(played) | {"adds_up": fine, "seconds": _since(started)})
     else:
-        show(found, sent, played.heard)
+        show(found, sent, played.heard, played.trail)
         if keep or state_dir:
             where(played.state)
     return 0 if fine else 1
@@ -60,6 +62,7 @@ class _Played:
     sent: Accepted
     found: Findings
     heard: Receiver
+    trail: Trail
     state: Path
 
 
@@ -82,11 +85,14 @@ async def _demo(keep: bool, state_dir: Path | None, line: Line) -> _Played:
             line.say("Accounting for every event")
             found = await asyncio.to_thread(find, replace(stack.settings, spool_dir=here.spool))
             await wait_alerts(heard, line)
+            line.say("Waiting until the evidence is sealed")
+            sealed = await asyncio.to_thread(trail, stack.settings)
             line.say("Putting everything away")
-        return _Played(before, sent, found, heard, here.state)
+        return _Played(before, sent, found, heard, sealed, here.state)
 
 
-def _json(found: Findings, sent: Accepted, heard: Receiver) -> dict[str, Any]:
+def _json(played: _Played) -> dict[str, Any]:
+    found, sent, heard = played.found, played.sent, played.heard
     return {
         **found.totals,
         "events_accepted": sent.accepted,
@@ -94,7 +100,8 @@ def _json(found: Findings, sent: Accepted, heard: Receiver) -> dict[str, Any]:
         "events_archived": found.verdict.totals.archived,
         "events_dropped": dict(sent.dropped),
         "events_missing": found.verdict.totals.missing,
-        "evidence": {one.audit_class: one.records for one in found.evidence},
+        "evidence": {one.audit_class: one.records for one in played.trail.rows},
+        "evidence_whole": played.trail.report.whole,
         "alerts_fired": len(heard.names("firing")),
         "alerts_resolved": len(heard.names("resolved")),
         "webhooks_verified": heard.webhooks,

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from headrace.cli.archive import Row, connect
-from headrace.cli.demo.evidence import Evidence, evidence
+from headrace.cli.demo.evidence import Trail
 from headrace.cli.demo.performance import Accepted
 from headrace.cli.demo.receiver import Receiver
 from headrace.cli.demo.results import QUESTIONS, Question, totals
@@ -25,6 +25,7 @@ from headrace.cli.verify import show as verify_show
 from headrace.cli.verify.queries import Scope
 from headrace.cli.verify.run import Verdict, verify
 from headrace.events.settings import Settings
+from headrace.sinks.audit.verify.offline import lines_of
 
 REPLAYED: Final = ("acme", "refund-agreed")
 """Tenant and session that are told in full."""
@@ -40,7 +41,6 @@ class Findings:
     totals: Mapping[str, Any]
     answers: tuple[tuple[Question, list[Row]], ...]
     replayed: tuple[Entry, ...]
-    evidence: tuple[Evidence, ...]
     verdict: Verdict
 
 
@@ -53,12 +53,11 @@ def find(settings: Settings) -> Findings:
             totals=totals(archive),
             answers=tuple((question, archive.rows(question.sql)) for question in QUESTIONS),
             replayed=tuple(build(read_session(archive, session, tenant))),
-            evidence=evidence(archive),
             verdict=verdict,
         )
 
 
-def show(found: Findings, sent: Accepted, heard: Receiver) -> None:
+def show(found: Findings, sent: Accepted, heard: Receiver, trail: Trail) -> None:
     """Print everything, for a person."""
     heading(
         f"{found.totals['sessions']} sessions of {found.totals['tenants']} tenants,"
@@ -70,12 +69,15 @@ def show(found: Findings, sent: Accepted, heard: Receiver) -> None:
     tenant, session = REPLAYED
     heading(f"headrace replay {session} --tenant {tenant}")
     show_timeline(found.replayed, full=False)
-    heading("Evidence: what the audit policy selects")
+    heading("Evidence: selected by the policy, encrypted, sealed; decrypted here")
     table(
         ("scenario", "records", "kept", "the last of them"),
-        [(one.scenario, one.records, one.kept, one.example) for one in found.evidence],
+        [(one.scenario, one.records, one.kept, one.example) for one in trail.rows],
         right=("records",),
     )
+    heading("headrace audit verify")
+    for text in lines_of(trail.report):
+        say(text)
     heading("headrace verify")
     say(f"the hook accepted {sent.accepted:,} events, Kafka acknowledged {sent.delivered:,}")
     verify_show.show(found.verdict)
