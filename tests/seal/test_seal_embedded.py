@@ -6,4 +6,4 @@ from tests.seal.behaviour import SealBehaviour
 
 
 class TestSealEmbedded(SealBehaviour):
-    session_timeout = 3.0
+    session_timeout = 2.0

@@ -66,7 +66,7 @@ def test_dying_at_any_write_loses_nothing_and_doubles_nothing(
     assert deaths == 9  # three segments of two files and a seal
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_shares_any_deaths_and_two_at_once_give_the_same_tree(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -199,6 +199,20 @@ def test_an_audit_topic_made_anew_under_a_log_says_so(
     anew.read(log.records)
     anew.seal()
     assert len(list(sealed_leaves(Vault(place), signing, other))) == 1
+
+
+def test_who_comes_next_begins_behind_the_last_leaf_that_is_sealed(
+    place: DirectoryPlace, signing: Signing
+) -> None:
+    log = audit(9)
+    sealer = Sealer(place, signing)
+    sealer.read(log.records)
+    assert [one.at for one, _ in sealer.partition.log.waiting] == [9]  # type: ignore[union-attr]
+    again = Sealer(place, signing)
+    assert again.partition.offset == sealer.partition.waits_from == 9
+    sealer.seal()
+    assert Sealer(place, signing).partition.offset == 10
+    assert sealer.partition.waits_from == len(log.records)
 
 
 def test_another_log_in_the_partition_is_sealed_behind_the_first(
