@@ -275,3 +275,11 @@ def test_notes_one_behind_the_other_are_parted(lab: Lab) -> None:
     notes = [lab.pinned(LOG, size).read_bytes() for size in (10, 17)]
     assert offline.split_notes(b"".join(notes)) == notes
     assert offline.split_notes(b"") == [b""]
+
+
+def test_without_any_key_nothing_is_known(lab: Lab, tmp_path: Path) -> None:
+    root = lab.copy(tmp_path / "vault")
+    edits.one(root, "keys/*.pub").unlink()
+    with pytest.raises(offline.CannotBeDone, match="no public key"):
+        verified(root, lab, pin=False)
+    assert verified(root, lab).whole

@@ -413,7 +413,7 @@ class Ed25519:
         self._multiples: _Multiples | None = None
 
     def verify(self, signature: bytes, message: bytes) -> bool:
-        """Whether this key signed it: about half a millisecond."""
+        """Whether this key signed it: about a third of a millisecond."""
         if len(signature) != 64:
             return False
         r, s = signature[:32], int.from_bytes(signature[32:], "little")
@@ -1861,13 +1861,16 @@ def verify(
         verify_proof(check, proof)
         return report
     names = files.names()
-    if MANIFEST in names or PROOFS in names:
+    bundle = MANIFEST in names or PROOFS in names
+    if not (bundle or since or any(name.startswith("logs/") for name in names)):
+        raise CannotBeDone(f"{path} is neither a vault (logs/) nor a bundle ({MANIFEST})")
+    if not believed and report.whole:
+        raise CannotBeDone(f"{path} has no public key with it: give one by --key FILE")
+    if bundle:
         report.kind = "bundle"
         BundleCheck(check).run()
-    elif pinned or any(name.startswith("logs/") for name in names):
-        verify_vault(check)
     else:
-        raise CannotBeDone(f"{path} is neither a vault (logs/) nor a bundle ({MANIFEST})")
+        verify_vault(check)
     return report
 
 
