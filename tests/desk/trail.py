@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 import orjson
+from aiokafka import TopicPartition
 
-from headrace.cli.kafka import consumer, partitions_of
+from headrace.cli.kafka import consumer
 from headrace.events import topics
 from headrace.events.settings import Settings
 from headrace.streams.read_to import read_to
@@ -21,7 +22,8 @@ def told(settings: Settings, tenant: str, kind: str) -> list[dict[str, Any]]:
 
 async def _events(settings: Settings) -> list[dict[str, Any]]:
     async with consumer(settings) as client:
-        partitions = await partitions_of(client, settings.topic(topics.EVENTS))
+        topic = settings.topic(topics.EVENTS)
+        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
         client.assign(partitions)
         for tp in partitions:
             client.seek(tp, 0)

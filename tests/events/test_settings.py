@@ -57,9 +57,10 @@ def test_a_password_from_a_file_wins_over_the_urls(tmp_path: Path) -> None:
 def test_a_url_that_cannot_be_read_is_told_without_its_password(
     tmp_path: Path, password: str
 ) -> None:
-    with pytest.raises(SettingsError, match="HEADRACE_CLICKHOUSE_URL cannot be read") as caught:
-        settings(tmp_path, CLICKHOUSE_URL=f"http://w:{password}@ch:8123/x")
-    assert not re.search("xyzzy|plugh", "".join(traceback.format_exception(caught.value)))
+    for name in ("CLICKHOUSE_URL", "AUDIT_CLICKHOUSE_URL"):
+        with pytest.raises(SettingsError, match=f"HEADRACE_{name} cannot be read") as caught:
+            settings(tmp_path, **{name: f"http://w:{password}@ch:8123/x"})
+        assert not re.search("xyzzy|plugh", "".join(traceback.format_exception(caught.value)))
 
 
 def test_kafka_security_is_read(tmp_path: Path) -> None:

@@ -297,8 +297,19 @@ def _audit(environ: Mapping[str, str]) -> AuditSettings:
         master_key_file=_path(environ, prefix + "MASTER_KEY_FILE"),
         kms_key=environ.get(prefix + "KMS_KEY") or None,
         witnesses=tuple(name.strip() for name in witnesses if name.strip()),
-        clickhouse_url=environ.get(prefix + "CLICKHOUSE_URL") or None,
+        clickhouse_url=_audit_url(environ.get(prefix + "CLICKHOUSE_URL")),
     )
+
+
+def _audit_url(url: str | None) -> str | None:
+    if not url:
+        return None
+    if not url.startswith(("http://", "https://")) or not _can_be_read(url):
+        raise SettingsError(
+            "HEADRACE_AUDIT_CLICKHOUSE_URL cannot be read: it is http[s]://user:password@host:port,"
+            " and what is special in its password stands in percent (%2F for /)"
+        )
+    return url
 
 
 def _can_be_read(url: str) -> bool:
