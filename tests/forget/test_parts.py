@@ -19,10 +19,12 @@ from headrace.cli.forget.certificate import Pending
 from headrace.cli.forget.marks import is_session, is_user
 from headrace.cli.forget.needles import Needles
 from headrace.cli.forget.request import Request, Requests
+from headrace.cli.forget.stores import STORES
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.producers.lane import Checkpoint, Destination, Lane
 from headrace.producers.sources import LaneSource
+from headrace.sinks import schema
 from headrace.sinks.audit.keys import KeyName, ensure_local, open_keys
 from headrace.sinks.audit.vault.holds import Hold, Release, place_hold, release_hold
 from headrace.sinks.audit.vault.vault import open_vault
@@ -313,3 +315,13 @@ def test_pending_is_over_in_time_or_with_another_kafka() -> None:
     assert not Pending("x", "", None).over(1e12, "c")
     assert not Pending("x", "", None, "c").over(1e12, "c")
     assert Pending("x", "", None, "c").over(0.0, "d")
+
+
+def test_every_table_is_in_the_list_of_stores(clickhouse: ClickHouseSettings) -> None:
+    schema.apply(clickhouse)
+    with connect(clickhouse) as client:
+        found = client.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase()"
+            " AND engine LIKE '%MergeTree'"
+        ).result_columns[0]
+    assert set(found) <= {store.table for store in STORES}
