@@ -39,7 +39,7 @@ class History(NamedTuple):
     resent: set[int]
 
 
-PLACES = ("archived", "dead", "flying", "dropped", "missing")
+PLACES = ("archived", "erased", "dead", "flying", "dropped", "missing")
 HISTORIES = st.builds(
     History,
     st.lists(st.sampled_from(PLACES), max_size=40),
@@ -55,14 +55,18 @@ def test_every_number_is_accounted_for_where_it_is(history: History) -> None:
         places[len(places) + 1] = "archived"
     at = {place: {n for n, where in places.items() if where == place} for place in PLACES}
     # A dead letter or a record in flight of what the archive has already is the same event again.
-    dead = at["dead"] | (history.resent & at["archived"])
-    flying = at["flying"] | (history.resent & at["archived"])
+    known = at["archived"] | at["erased"]
+    dead = at["dead"] | (history.resent & known)
+    flying = at["flying"] | (history.resent & known)
+    # In a session that others share, the archive's ledger still has what was erased.
+    in_ledger = at["archived"] | (history.resent & at["erased"])
     told = tuple(
         Told(first, last, last - first + 1, "full") for first, last in ranges.of(at["dropped"])
     )
     result = account(
         found(
-            at["archived"],
+            in_ledger,
+            erased=ranges.of(at["erased"]),
             end=len(places) if history.ended else None,
             dead=ranges.of(dead),
             in_flight=ranges.of(flying),
@@ -74,6 +78,7 @@ def test_every_number_is_accounted_for_where_it_is(history: History) -> None:
     accepted = max((n for n, where in places.items() if where != "missing"), default=0)
     assert result.accepted == accepted
     assert result.archived == len(at["archived"])
+    assert result.erased == len(at["erased"])
     assert result.dead_lettered == len(at["dead"])
     assert result.in_flight == len(at["flying"])
     assert sum(result.dropped.values()) == len(at["dropped"])
@@ -94,6 +99,7 @@ CONTRADICTIONS = st.fixed_dictionaries(
         "told": st.lists(TOLD).map(tuple),
         "end": st.none() | st.integers(1, 50),
         "end_dropped": st.dictionaries(st.sampled_from(["full", "broker"]), st.integers(0, 20)),
+        "erased": st.sets(st.integers(1, 50)).map(ranges.of),
         "dead": st.sets(st.integers(1, 50)).map(ranges.of),
         "in_flight": st.sets(st.integers(1, 50)).map(ranges.of),
     }
@@ -106,7 +112,8 @@ def test_the_parts_always_sum_to_the_accepted(
 ) -> None:
     """However the stream contradicts itself, no number is counted twice or not at all."""
     result = account(found(archived, **contradictions), now=NOW)
-    parts = result.archived + result.dead_lettered + result.in_flight + result.missing
+    parts = result.archived + result.erased + result.dead_lettered
+    parts += result.in_flight + result.missing
     assert parts + sum(result.dropped.values()) == result.accepted
     assert result.missing <= ranges.size(result.missing_ranges)
     assert (result.missing == 0) == (not result.missing_ranges)

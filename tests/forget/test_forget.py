@@ -16,6 +16,7 @@ import pytest
 from headrace.cli.archive import connect
 from headrace.events.settings import Settings
 from headrace.local.stack import LocalStack
+from headrace.sinks.audit.keys import KeyName, ShreddedError, ensure_local, open_keys
 from tests.cli.conftest import Cli, Ran, cli
 from tests.forget.planted import dead_letter, files_with, record
 from tests.support import unique, wait_until, wait_until_sync
@@ -90,12 +91,16 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     asyncio.run(dead_letter(settings, tenant, unique("letter"), ann, word))
     archived(settings, tenant, 2 * EVENTS)
     before = all_of(settings, "user = 'bob' AND tenant = {tenant:String}", tenant=tenant)
+    ensure_local(settings)
+    store = open_keys(settings)
+    subject = store.pseudonym("user", tenant, ann)
+    made_keys = store.current([KeyName(subject, "session"), KeyName(subject, "business")])
     assert files_with(settings.state_dir, word, ann, session + "\0")
 
     counted = only(on_stack("forget", "--tenant", tenant, "--user", ann, "--dry-run", "--json"))
     assert counted["would_remove"]["events_raw"] == EVENTS
     assert counted["would_remove"]["spool on this machine"] >= EVENTS
-    assert counted["sessions"] == 1
+    assert (counted["sessions"], counted["would_remove"]["data keys"]) == (1, 1)
     assert not (settings.state_dir / "forget").exists()
     archived(settings, tenant, 2 * EVENTS)
 
@@ -110,6 +115,12 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     assert removed["ClickHouse events_raw, rows"] == EVENTS
     assert removed["ClickHouse epochs_ledger, rows"] >= 1
     assert removed["spool on this machine, lines"] >= EVENTS
+    assert removed["data keys"] == 1
+    assert made["subject"] == subject
+    assert any("statutory retention" in one["why"] for one in made["kept"])
+    with pytest.raises(ShreddedError):
+        open_keys(settings).by_id(made_keys[KeyName(subject, "session")].id)
+    assert open_keys(settings).by_id(made_keys[KeyName(subject, "business")].id)
     assert (made["state"], ann in ran.out, session in ran.out) == ("pending", False, False)
     assert {one["store"] for one in made["pending"]} == {
         *("Kafka agent.events", "Kafka agent.logs", "Kafka agent.events.dlq")

@@ -6,8 +6,8 @@ import os
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,15 +16,17 @@ from headrace.cli.faults import CommandError
 from headrace.cli.forget import files, keys
 from headrace.cli.forget.blocks import NotBlocksError, unpacked
 from headrace.cli.forget.certificate import Pending
-from headrace.cli.forget.held import held
 from headrace.cli.forget.marks import is_session, is_user
 from headrace.cli.forget.needles import Needles
 from headrace.cli.forget.request import Request, Requests
+from headrace.cli.forget.stores import STORES
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.producers.lane import Checkpoint, Destination, Lane
 from headrace.producers.sources import LaneSource
+from headrace.sinks import schema
 from headrace.sinks.audit.keys import KeyName, ensure_local, open_keys
+from headrace.sinks.audit.vault.holds import Hold, Release, place_hold, release_hold
 from headrace.sinks.audit.vault.vault import open_vault
 from headrace.sinks.connection import connect
 from headrace.streams.erasure import ledger
@@ -249,20 +251,32 @@ class TestKeys:
         store = open_keys(settings)
         ann = store.pseudonym("user", "acme", "ann")
         store.current([KeyName(ann, "session"), KeyName(ann, "approval")])
-        place = open_vault(settings).place
-        hold = {"v": 1, "tenant": "acme", "user": ann, "class": "session"}
-        place.create("holds/h-1.json", orjson.dumps(hold))
-        place.create("holds/h-2.json", orjson.dumps({"v": 1, "tenant": "globex"}))
+        vault = open_vault(settings)
+        who: Any = {"reason": "a lawsuit", "by": "ann", "placed_at": 1.0}
+        place_hold(vault, Hold(id="h-1", tenant="acme", user=ann, audit_class="session", **who))
+        place_hold(vault, Hold(id="h-2", tenant="globex", **who))
         plan = keys.plan(settings, store, self.request())
         assert [one.split(".")[1] for one in plan.shred] == ["approval"]
         assert plan.kept == {"legal hold h-1": 1}
-        place.create("holds/h-1.released", b"{}")
+        release_hold(vault, Release(id="h-1", reason="over", by="ann", released_at=2.0))
         assert len(keys.plan(settings, store, self.request()).shred) == 2
+
+    def test_a_hold_on_a_session_that_others_share(self, settings: Settings) -> None:
+        store = open_keys(settings)
+        ann = store.pseudonym("user", "acme", "ann")
+        store.current([KeyName(ann, "session")])
+        session = store.pseudonym("session", "acme", "meeting")
+        hold = Hold(id="h-1", reason="x", by="y", placed_at=1.0, tenant="acme", session=session)
+        place_hold(open_vault(settings), hold)
+        request = self.request()
+        assert len(keys.plan(settings, store, request).shred) == 1
+        request.shared = ["meeting"]
+        assert keys.plan(settings, store, request).kept == {"legal hold h-1": 1}
 
     def test_a_hold_that_cannot_be_read_stops_all_shredding(self, settings: Settings) -> None:
         open_vault(settings).place.create("holds/h-1.json", b"[]")
-        with pytest.raises(HeadraceError, match="h-1 cannot be read"):
-            held(settings, "acme", ["x"], "session")
+        with pytest.raises(HeadraceError, match="h-1"):
+            keys.plan(settings, open_keys(settings), self.request())
 
     def test_without_keys_there_is_nothing_to_shred(self, tmp_path: Path) -> None:
         assert keys.keys_of(Settings(state_dir=tmp_path / "nothing")) is None
@@ -301,3 +315,13 @@ def test_pending_is_over_in_time_or_with_another_kafka() -> None:
     assert not Pending("x", "", None).over(1e12, "c")
     assert not Pending("x", "", None, "c").over(1e12, "c")
     assert Pending("x", "", None, "c").over(0.0, "d")
+
+
+def test_every_table_is_in_the_list_of_stores(clickhouse: ClickHouseSettings) -> None:
+    schema.apply(clickhouse)
+    with connect(clickhouse) as client:
+        found = client.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase()"
+            " AND engine LIKE '%MergeTree'"
+        ).result_columns[0]
+    assert set(found) <= {store.table for store in STORES}

@@ -24,7 +24,7 @@ from headrace.streams.erasure.order import Order
 
 GONE_WITHIN_S: Final = 900.0
 """A server keeps an old part for eight minutes unless it is told otherwise, as it is here."""
-POLL_S: Final = 0.5
+POLL_S: Final = 0.2
 KEEP_OLD_PARTS_S: Final = 1
 LINES: Final = 20_000
 """Of the ledger, written at once."""

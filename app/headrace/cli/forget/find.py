@@ -34,7 +34,7 @@ class Findings:
 
     own: list[str] = field(default_factory=list)
     """Sessions in which nobody else is named."""
-    shared: int = 0
+    shared: list[str] = field(default_factory=list)
     """Sessions in which others are named: of these, only what names the person goes."""
     nameless: int = 0
     """Events of shared sessions that name nobody, and stay."""
@@ -48,7 +48,7 @@ def find(archive: Archive, order: Order) -> Findings:
     findings = Findings()
     for session, _, others, nameless in archive.stream(query, {"tenant": order.tenant}):
         if others or session == UNBOUND_SESSION:
-            findings.shared += 1
+            findings.shared.append(session)
             findings.nameless += nameless
         else:
             findings.own.append(session)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from headrace.cli.forget.held import held
+from headrace.cli.forget.held import Person, held
 from headrace.cli.forget.request import Request
 from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
 from headrace.sinks.audit.keys import DataKeys, open_keys
+from headrace.sinks.audit.vault.holds import active_holds
+from headrace.sinks.audit.vault.vault import open_vault
 from headrace.streams.audit import policy
+from headrace.streams.audit.audit_class import AuditClass
 
 
 @dataclass(slots=True)
@@ -34,29 +38,38 @@ def keys_of(settings: Settings) -> DataKeys | None:
 
 
 def plan(settings: Settings, keys: DataKeys, request: Request) -> Shredding:
-    """Decide about every key of the person. Changes nothing."""
+    """Decide about every key of the person. Changes nothing.
+
+    Raises HeadraceError where a legal hold cannot be read: nothing may be shredded then.
+    """
     classes = policy.load(settings.audit.policy).classes
+    holds = active_holds(open_vault(settings))
+    own = _pseudonyms(keys, request, request.sessions)
+    everywhere = own | _pseudonyms(keys, request, request.shared)
+    user = keys.pseudonym("user", request.tenant, request.user or "")
+    person = Person(request.tenant, user, everywhere)
     result = Shredding()
-    known_as = subjects(keys, request)
-    for subject in known_as:
+    for subject in (user, *sorted(own)):
         for key_id in keys.ids_of(subject):
             name = key_id.removeprefix(subject + ".").rpartition(".")[0]
-            known = classes.get(name)
-            holds = held(settings, request.tenant, known_as, name)
-            if holds:
-                result.kept[f"legal hold {', '.join(holds)}"] += 1
-            elif known is None:
-                result.kept[f"class {name} is not in the audit policy: nobody can say"] += 1
-            elif not known.erasable:
-                kept = "for ever" if known.retention_days is None else f"{known.retention_days} d"
-                result.kept[f"class {name} ({kept}): {known.purpose}"] += 1
-            else:
+            why = _reason_to_keep(classes.get(name), name, held(holds, person, name))
+            if why is None:
                 result.shred.append(key_id)
+            else:
+                result.kept[why] += 1
     return result
 
 
-def subjects(keys: DataKeys, request: Request) -> list[str]:
-    """Return the pseudonyms that the person's keys are kept under."""
-    user = keys.pseudonym("user", request.tenant, request.user or "")
-    sessions = (keys.pseudonym("session", request.tenant, one) for one in request.sessions)
-    return [user, *sessions]
+def _pseudonyms(keys: DataKeys, request: Request, sessions: Iterable[str]) -> frozenset[str]:
+    return frozenset(keys.pseudonym("session", request.tenant, one) for one in sessions)
+
+
+def _reason_to_keep(known: AuditClass | None, name: str, holds: list[str]) -> str | None:
+    if holds:
+        return f"legal hold {', '.join(holds)}"
+    if known is None:
+        return f"class {name} is not in the audit policy: nobody can say"
+    if known.erasable:
+        return None
+    kept = "for ever" if known.retention_days is None else f"{known.retention_days} d"
+    return f"class {name} ({kept}): {known.purpose}"

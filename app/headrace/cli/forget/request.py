@@ -51,6 +51,8 @@ class Request:
     """None once it is done."""
     sessions: list[str] = field(default_factory=list)
     """The person's alone. Empty once it is done."""
+    shared: list[str] = field(default_factory=list)
+    """Those that others share. Empty once it is done."""
     marks: list[str] = field(default_factory=list)
     """Of these sessions, and of the one that probes are sent in."""
     phase: str = ""
@@ -78,7 +80,7 @@ class Request:
 
     def close(self, now: float) -> None:
         """Forget the names: the request is done."""
-        self.user, self.sessions = None, []
+        self.user, self.sessions, self.shared = None, [], []
         self.finished_at = now
 
     def past(self, phase: str) -> bool:

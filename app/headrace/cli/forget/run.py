@@ -78,7 +78,7 @@ class Forgetting:
 
     def _request(self, archive: Archive) -> None:
         self._say("finding what there is")
-        self.request.add(find.find(archive, self.request.order()).own)
+        self._find(archive)
         store = keys.keys_of(self._settings)
         user = self.request.user or ""
         self.request.subject = (
@@ -99,13 +99,17 @@ class Forgetting:
                     say=self._say,
                 )
             )
-            findings = find.find(archive, self.request.order())
-            if not self.request.add(findings.own):
-                break
+            if not self._find(archive):
+                return
             self._requests.save(self.request)
+
+    def _find(self, archive: Archive) -> bool:
+        """Look for the person's sessions; whether one was new."""
+        findings = find.find(archive, self.request.order())
+        self.request.shared = findings.shared
         if findings.nameless:
-            text = f"{findings.nameless:,} events of {findings.shared:,} sessions that others share"
-            self._keep("ClickHouse events_raw", f"{text}: they name nobody")
+            self.request.certificate["nameless"] = findings.nameless
+        return self.request.add(findings.own)
 
     def _files(self, archive: Archive) -> None:
         self._say("blanking spools and logs on this machine")
@@ -209,10 +213,14 @@ class Forgetting:
 
     def _found_so_far(self) -> Found:
         so_far = self.request.certificate
-        return Found(
+        found = Found(
             removed=list(so_far.get("removed", {}).items()),
             kept=[(store, why) for store, why in so_far.get("kept", ())],
         )
+        if nameless := so_far.get("nameless"):
+            why = f"{nameless:,} events of sessions that others share: they name nobody"
+            found.kept.append(("ClickHouse events_raw", why))
+        return found
 
     def _certify(self, found: Found) -> dict[str, Any]:
         now = time.time()
@@ -304,6 +312,7 @@ def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
     with connect(with_writer(settings)) as archive:
         findings = find.find(archive, request.order())
         request.add(findings.own)
+        request.shared = findings.shared
         counts = find.count(archive, request.order())
     order = request.order()
     spooled = files.look(settings, order)
@@ -315,7 +324,7 @@ def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
     return {
         "tenant": tenant,
         "sessions": len(findings.own),
-        "shared_sessions": findings.shared,
+        "shared_sessions": len(findings.shared),
         "would_remove": counts,
         "would_keep": dict(plan.kept),
     }

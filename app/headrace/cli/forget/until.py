@@ -47,7 +47,10 @@ async def kafka_until(settings: Settings, now: float) -> list[Pending]:
 def _until(name: str, config: dict[str, str], now: float, *, cut_off: bool) -> Pending:
     segment = int(config["segment.ms"]) / 1000
     if cut_off:
-        why = "cut off for readers; on the brokers' disks until the segment is closed and deleted"
+        why = (
+            "cut off for readers; on the brokers' disks until the segment is closed, by the first"
+            " record after segment.ms, and deleted"
+        )
         delete = int(config.get("file.delete.delay.ms", "60000")) / 1000
         return Pending(f"Kafka {name}", why, now + segment + delete)
     retention = int(config["retention.ms"]) / 1000
