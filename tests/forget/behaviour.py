@@ -109,7 +109,7 @@ class OrdersBehaviour:
         # Withdrawn, it holds no longer.
         async with AIOKafkaProducer(bootstrap_servers=rig.kafka, acks="all") as producer:
             await producer.send_and_wait(rig.prefix + "agent.erasures", None, b"f-1/0")
-        worker.kill()
+        assert worker.stop() == 0  # with its commit: what is read again is archived now
         await rig.start()
         await rig.produce([rig.line(seq, user=ANN) for seq in range(91, 101)])
         await rig.archived(first - 2 + 10)
