@@ -87,20 +87,6 @@ class SealBehaviour:
         assert await worker.metric("headrace_seal_leaves_total") == 300
         assert await up() == 1
 
-    async def test_a_vault_that_is_not_mounted_is_not_sealed_into(self, rig: SealRig) -> None:
-        await rig.write(20)
-        mounted = rig.vault_directory.rename(rig.vault_directory.with_name("aside"))
-        rig.vault_directory.mkdir()
-        worker = await rig.start(name="seal")
-        assert await worker.ended() == 1
-        told = worker.log.read_text().splitlines()[-1]
-        assert told.endswith("not a vault: mount it, or run `headrace audit keys init`")
-        assert list(rig.vault_directory.iterdir()) == []
-        rig.vault_directory.rmdir()
-        mounted.rename(rig.vault_directory)
-        await rig.begin()
-        await rig.sealed()
-
     async def test_witnesses_are_told_whoever_of_them_is_away(
         self, rig: SealRig, tmp_path: Path
     ) -> None:

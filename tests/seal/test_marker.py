@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from headrace.events.errors import SettingsError
+from headrace.sinks.audit.keys import signing
 from headrace.sinks.audit.vault import marker
 from headrace.sinks.audit.vault.directory import DirectoryPlace
 from headrace.sinks.audit.vault.place import ChangedError, Place
@@ -92,16 +97,33 @@ def elsewhere(tmp_path: Path) -> Callable[[], None]:
     return unmount
 
 
+def test_a_worker_says_so_in_one_line(tmp_path: Path) -> None:
+    signing.initialise(tmp_path / "audit" / "signing", "test.example/headrace")
+    (mount := tmp_path / "audit" / "vault").mkdir()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")} | {
+        "HEADRACE_KAFKA": "127.0.0.1:9",
+        "HEADRACE_CLICKHOUSE_URL": "http://127.0.0.1:9/headrace",
+        "HEADRACE_STATE_DIR": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "headrace.streams.worker", "seal"]
+    ran = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert re.fullmatch(rf"headrace worker: the vault {mount} {SAYS}\n", ran.stderr)
+    assert list(mount.iterdir()) == []
+
+
 def test_a_log_that_begins_while_the_disk_is_away_is_not_sealed(
     tmp_path: Path, elsewhere: Callable[[], None]
 ) -> None:
-    log, signing = AuditLog(), Signing()
+    log, keys = AuditLog(), Signing()
     log.claim(b"w")
     log.write(b"w", leaves(3))
-    sealer = Sealer(DirectoryPlace(tmp_path / "vault"), signing)
+    sealer = Sealer(DirectoryPlace(tmp_path / "vault"), keys)
     sealer.read(log.records)
     elsewhere()
     with pytest.raises(SettingsError, match=SAYS):
         sealer.seal()
-    assert signing.signed == []
+    assert keys.signed == []
     assert list((tmp_path / "vault").iterdir()) == []
