@@ -89,8 +89,8 @@ class SealRig(Rig):
         return open_vault(self.settings)
 
     async def begin(self, *arguments: str) -> Worker:
-        """Start a worker that seals every second, and wait until it has joined."""
-        worker = await self.start("--seal-seconds", "1", *arguments, name="seal")
+        """Start a worker that seals soon, and wait until it has joined."""
+        worker = await self.start("--seal-seconds", "0.3", *arguments, name="seal")
         await wait_until(worker.healthy, 60, what="healthy")
         return worker
 

@@ -79,10 +79,10 @@ class PlaceBehaviour:
                 ask("b")
         place.remove("b")
 
-    @pytest.mark.parametrize("name", ["../a", "a/../b", "/a", "a//b", "a b", "", "a/", ".a", "ä"])
-    def test_a_name_leads_nowhere_else(self, place: Place, name: str) -> None:
-        with pytest.raises(VaultError, match="not a name"):
-            place.create(name, b"")
+    def test_a_name_leads_nowhere_else(self, place: Place) -> None:
+        for name in ("../a", "a/../b", "/a", "a//b", "a b", "", "a/", ".a", "ä"):
+            with pytest.raises(VaultError, match="not a name"):
+                place.create(name, b"")
 
     def test_nothing_is_removed_before_its_date(self, at: PlaceAt, place: Place) -> None:
         until = float(int(time()) + 3600)

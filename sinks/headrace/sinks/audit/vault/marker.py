@@ -50,5 +50,5 @@ def need(place: Place) -> None:
 def _read(place: Place) -> Marker:
     try:
         return msgspec.json.decode(place.read(NAME), type=Marker)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ChangedError(f"{NAME} is not that of a vault: {error}") from None
