@@ -24,6 +24,7 @@ from headrace.events.identity import Identity
 from headrace.sinks.audit.keys import signing
 from headrace.sinks.audit.leaf import Position, Pseudonyms, event_leaf
 from headrace.sinks.audit.tree.merkle import leaf_hash
+from headrace.sinks.audit.vault import marker
 from headrace.sinks.audit.vault.directory import DirectoryPlace
 from headrace.sinks.audit.vault.vault import Vault
 from headrace.streams.audit.fold import CLAIM, NO_HASH, WRITER
@@ -81,6 +82,7 @@ def main() -> None:
         signing.initialise(Path(directory) / "keys", "bench.example/headrace")
         keys = signing.load(Path(directory) / "keys")
         vault = Vault(DirectoryPlace(Path(directory) / "vault"))
+        marker.make(vault.place)
         partition = Partition.open(vault, keys.public, "bench", 0, Limits())
         wall = cpu = 0.0
         size = 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.sinks.audit.keys import DataKeys, ensure_local, open_keys
+from headrace.sinks.audit.vault import marker
 from headrace.sinks.audit.vault.directory import DirectoryPlace
 from headrace.sinks.audit.vault.vault import Vault
 from tests.cli.conftest import (  # noqa: F401 - fixtures
@@ -37,6 +38,7 @@ def apart(
     monkeypatch.setenv("HEADRACE_AUDIT_VAULT", str(tmp_path / "vault"))
     found = Evidence(stack, keys, unique())
     found.vault = Vault(DirectoryPlace(tmp_path / "vault"))
+    marker.make(found.vault.place)
     return found
 
 

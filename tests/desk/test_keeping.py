@@ -54,6 +54,28 @@ def place(cli: Cli, *about: str) -> str:
     return str(ran.objects[0]["id"])
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report",),
+        ("expire",),
+        ("export", "bundle"),
+        ("hold", "list"),
+        ("hold", "place", "--tenant", "acme", "--reason", "x"),
+        ("hold", "release", "1", "--reason", "x"),
+    ],
+)
+def test_a_vault_that_is_not_mounted_is_not_an_empty_one(
+    on_stack: Cli, apart: Evidence, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "vault" / "vault.json").unlink()
+    ran = on_stack("audit", *command)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1
+    assert ran.err.endswith("mount it, or run `headrace audit keys init`\n")
+    assert list((tmp_path / "vault").iterdir()) == []
+
+
 def test_a_report_counts_what_is_kept_due_and_for_ever(on_stack: Cli, trail: Evidence) -> None:
     found = by_class(on_stack)
     keeps = {name: (one["kept"], one["due"]) for name, one in found.items() if one["kept"]}

@@ -20,7 +20,7 @@ from headrace.cli.forget.marks import is_session, is_user
 from headrace.cli.forget.needles import Needles
 from headrace.cli.forget.request import Request, Requests
 from headrace.cli.forget.stores import STORES
-from headrace.events.errors import HeadraceError
+from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.producers.lane import Checkpoint, Destination, Lane
 from headrace.producers.sources import LaneSource
@@ -276,6 +276,11 @@ class TestKeys:
     def test_a_hold_that_cannot_be_read_stops_all_shredding(self, settings: Settings) -> None:
         open_vault(settings).place.create("holds/h-1.json", b"[]")
         with pytest.raises(HeadraceError, match="h-1"):
+            keys.plan(settings, open_keys(settings), self.request())
+
+    def test_holds_that_are_not_mounted_stop_all_shredding(self, settings: Settings) -> None:
+        (settings.state_dir / "audit" / "vault" / "vault.json").unlink()
+        with pytest.raises(SettingsError, match="so it is not a vault: mount it"):
             keys.plan(settings, open_keys(settings), self.request())
 
     def test_without_keys_there_is_nothing_to_shred(self, tmp_path: Path) -> None:

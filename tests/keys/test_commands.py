@@ -36,9 +36,19 @@ def test_init_says_what_it_made_and_does_it_once(cli: Cli, settings: Settings) -
         f"made master key {home / 'master.key'}",
         f"made key store {home / 'keys'}",
         f"made signing key {line}",
+        f"made vault {home / 'vault'}",
     ]
-    assert cli("audit", "keys", "init").out == "every key is there\n"
+    assert cli("audit", "keys", "init").out == "every key is there, and the vault\n"
     assert cli("audit", "keys", "init", "--json").objects == [{"made": []}]
+
+
+def test_init_makes_the_vault_where_the_settings_say(
+    cli: Cli, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_AUDIT_VAULT", str(tmp_path / "mount"))
+    assert f"made vault {tmp_path / 'mount'}" in cli("audit", "keys", "init").out.splitlines()
+    assert (tmp_path / "mount" / "vault.json").exists()
+    assert not (settings.state_dir / "audit" / "vault").exists()
 
 
 @pytest.mark.parametrize("what", [("list",), ("check",), ("rotate", "--master")])

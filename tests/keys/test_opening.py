@@ -18,6 +18,7 @@ from headrace.sinks.audit.keys import (
     open_keys,
     open_signing,
 )
+from headrace.sinks.audit.vault.vault import make_vault, need_vault
 from tests.keys.conftest import ANN, BASE64, with_audit
 
 
@@ -46,10 +47,13 @@ def test_what_is_made_is_nobody_elses_and_made_once(local: Settings) -> None:
         "master key",
         "key store",
         "signing key",
+        "vault",
     ]
     home = local.state_dir / "audit"
+    marker = home / "vault" / "vault.json"
     for path in (home, *home.rglob("*")):
-        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
+        mode = 0o400 if path == marker else 0o600
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else mode), path
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
     assert ensure_local(local) == []
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
@@ -86,7 +90,18 @@ def test_every_setting_is_heeded(local: Settings, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "k").rglob(f"{key.id}*")] == [f"{key.id}.json"]
     assert (tmp_path / "m").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "s" / "0001.pub").exists()
-    assert list((local.state_dir / "audit").iterdir()) == []
+    assert [path.name for path in (local.state_dir / "audit").iterdir()] == ["vault"]
+
+
+def test_a_vault_elsewhere_is_not_made_unasked(local: Settings, tmp_path: Path) -> None:
+    settings = with_audit(local, vault=str(tmp_path / "mount"))
+    ensure_local(settings)
+    assert not (tmp_path / "mount").exists()
+    with pytest.raises(SettingsError, match="so it is not a vault: mount it"):
+        need_vault(settings)
+    assert make_vault(settings) == str(tmp_path / "mount")
+    assert make_vault(settings) is None
+    need_vault(settings)
 
 
 def test_a_signing_key_is_called_as_the_host_is(local: Settings) -> None:

@@ -15,7 +15,7 @@ from headrace.sinks.audit.keys import signing
 from headrace.sinks.audit.keys.opening import signing_folder
 from headrace.sinks.audit.leaf import Position, Pseudonyms, event_leaf, policy_leaf
 from headrace.sinks.audit.tree.merkle import leaf_hash
-from headrace.sinks.audit.vault.vault import Vault, open_vault
+from headrace.sinks.audit.vault.vault import Vault, make_vault, open_vault
 from headrace.sinks.connection import connect
 from headrace.streams.audit.fold import CLAIM, NO_HASH, WRITER
 from headrace.streams.audit.policy import load
@@ -76,6 +76,7 @@ class SealRig(Rig):
     def __post_init__(self) -> None:
         self.begin_logs(secrets.token_hex(8))
         signing.initialise(signing_folder(self.settings), "test.example/headrace")
+        make_vault(self.settings)
 
     def begin_logs(self, source: str) -> None:
         """Begin a log in each partition, as if agent.events were made anew."""
@@ -88,8 +89,8 @@ class SealRig(Rig):
         return open_vault(self.settings)
 
     async def begin(self, *arguments: str) -> Worker:
-        """Start a worker that seals every second, and wait until it has joined."""
-        worker = await self.start("--seal-seconds", "1", *arguments, name="seal")
+        """Start a worker that seals soon, and wait until it has joined."""
+        worker = await self.start("--seal-seconds", "0.3", *arguments, name="seal")
         await wait_until(worker.healthy, 60, what="healthy")
         return worker
 

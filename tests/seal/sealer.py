@@ -9,6 +9,7 @@ from typing import Any
 from headrace.sinks.audit.tree import note
 from headrace.sinks.audit.tree.checkpoint import Checkpoint
 from headrace.sinks.audit.tree.merkle import leaf_hash, root_of
+from headrace.sinks.audit.vault import marker
 from headrace.sinks.audit.vault.place import Place, TakenError
 from headrace.sinks.audit.vault.vault import Vault
 from headrace.streams.audit.fold import NO_HASH
@@ -60,6 +61,7 @@ class Sealer:
 
     def __post_init__(self) -> None:
         self.vault = Vault(self.place)
+        marker.make(self.place.place if isinstance(self.place, MortalPlace) else self.place)
         self.partition = Partition.open(
             self.vault, self.signing.public, self.incarnation, 3, self.limits
         )

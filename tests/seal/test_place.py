@@ -13,7 +13,7 @@ from boto3.session import Session
 from botocore.exceptions import ClientError
 
 from headrace.events.errors import Retryable, SettingsError
-from headrace.sinks.audit.vault.directory import DirectoryPlace
+from headrace.sinks.audit.vault.directory import STALE_SECONDS, DirectoryPlace
 from headrace.sinks.audit.vault.place import (
     KeptError,
     MissingError,
@@ -79,10 +79,10 @@ class PlaceBehaviour:
                 ask("b")
         place.remove("b")
 
-    @pytest.mark.parametrize("name", ["../a", "a/../b", "/a", "a//b", "a b", "", "a/", ".a", "ä"])
-    def test_a_name_leads_nowhere_else(self, place: Place, name: str) -> None:
-        with pytest.raises(VaultError, match="not a name"):
-            place.create(name, b"")
+    def test_a_name_leads_nowhere_else(self, place: Place) -> None:
+        for name in ("../a", "a/../b", "/a", "a//b", "a b", "", "a/", ".a", "ä"):
+            with pytest.raises(VaultError, match="not a name"):
+                place.create(name, b"")
 
     def test_nothing_is_removed_before_its_date(self, at: PlaceAt, place: Place) -> None:
         until = float(int(time()) + 3600)
@@ -119,6 +119,20 @@ class TestDirectory(PlaceBehaviour):
         assert (tmp_path / "vault/logs/a").stat().st_mode & 0o777 == 0o400
         assert (tmp_path / "vault/logs").stat().st_mode & 0o777 == 0o700
         assert os.listdir(tmp_path / "vault/logs") == ["a"]
+
+    def test_what_a_killed_process_left_goes_after_a_day(self, at: PlaceAt, tmp_path: Path) -> None:
+        at(time).create("logs/a", b"x")
+        root = tmp_path / "vault"
+        (root / ".new-cut").write_bytes(b"half")
+        os.link(root / "logs/a", root / ".new-whole")  # it got its name, and was to go
+        os.utime(root / ".new-cut", (0, 0))
+        (root / "logs/.a.held").touch()
+        at(lambda: time() + STALE_SECONDS - 100).create("logs/b", b"y")
+        assert {one.name for one in root.glob(".new-*")} == {".new-cut", ".new-whole"}
+        at(lambda: time() + STALE_SECONDS + 1).create("logs/c", b"z")
+        assert list(root.glob(".new-*")) == []
+        assert sorted(os.listdir(root / "logs")) == [".a.held", "a", "b", "c"]
+        assert (root / "logs/a").read_bytes() == b"x"
 
     def test_what_fell_due_goes(self, at: PlaceAt, place: Place) -> None:
         place.create("a", b"x", retain_until=1000.0)

@@ -240,7 +240,6 @@ def test_another_log_in_the_partition_is_sealed_behind_the_first(
         (leaf(0, NO_HASH, log="../../etc-3"), "none of this partition"),
         (leaf(0, NO_HASH).replace(b",", b",\n", 1), "more than one line"),
         (leaf(0, NO_HASH).replace(b'"approval"', b'"../x"'), "no name"),
-        (leaf(0, NO_HASH).replace(b'"approval"', b"null"), "not a leaf"),
         (leaf(0, NO_HASH).replace(b'"com":""', b'"com":"\xff"'), "utf-8"),
     ],
 )
@@ -252,6 +251,18 @@ def test_nothing_is_signed_over_what_could_not_be_read(
     log.write(b"a", [entry])
     with pytest.raises(RefusedError, match=why):
         Sealer(place, signing).read(log.records)
+    assert signing.signed == []
+
+
+def test_what_is_no_leaf_to_any_reader_is_not_sealed(
+    place: DirectoryPlace, signing: Signing
+) -> None:
+    log = AuditLog()
+    log.claim(b"a")
+    log.write(b"a", [leaf(0, NO_HASH).replace(b'"approval"', b"null")])
+    with pytest.raises(ForkError, match="is no entry"):
+        Sealer(place, signing).read(log.records)
+    assert signing.signed == []
 
 
 def test_retention_is_that_of_the_policy_in_effect(place: DirectoryPlace, signing: Signing) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.sinks.audit.vault import marker
 from headrace.sinks.audit.vault.directory import DirectoryPlace
 from headrace.streams.seal.partition import Limits
 from tests.audit.log import AuditLog, leaves
@@ -34,6 +35,16 @@ def test_what_nobody_touched_is_whole(lab: Lab) -> None:
     ]
     pinned = verified(lab.original, lab, since=[lab.witness])
     assert (pinned.whole, pinned.logs[0].pinned) == (True, [10, 17, 33])
+
+
+def test_a_marker_and_what_was_being_written_are_no_evidence(lab: Lab, tmp_path: Path) -> None:
+    root = lab.copy(tmp_path / "vault")
+    marker.make(DirectoryPlace(root))
+    (root / ".new-0123456789abcdef").write_bytes(b"half")
+    report = verified(root, lab)
+    assert (report.whole, report.leaves, report.notices) == (True, 66, [])
+    (root / "vault.json").rename(root / "other.json")
+    assert [one.name for one in verified(root, lab).findings] == ["extra-file"]
 
 
 def test_what_fell_due_is_no_tampering(lab: Lab, tmp_path: Path) -> None:

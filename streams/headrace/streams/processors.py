@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from headrace.events.errors import Retryable
 from headrace.events.settings import Settings
 from headrace.sinks import tables
 from headrace.sinks.audit.keys import open_keys, open_signing
+from headrace.sinks.audit.vault import marker
 from headrace.sinks.audit.vault.vault import open_vault
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.sinks.notify.receivers import read_receivers
@@ -85,6 +88,8 @@ def _alerts(settings: Settings, metrics: Metrics, options: Options) -> Processor
 
 def _seal(settings: Settings, metrics: Metrics, options: Options) -> Processor:
     vault, clickhouse = open_vault(settings), settings.need_clickhouse()
+    with contextlib.suppress(Retryable):  # a vault that is away is waited for
+        marker.need(vault.place)
     sink = ClickHouseSink(clickhouse, tables.AUDIT)
     return SealProcessor(
         settings,

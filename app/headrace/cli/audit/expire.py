@@ -14,7 +14,7 @@ from headrace.events.settings import Settings
 from headrace.sinks.audit import leaf as leaves
 from headrace.sinks.audit.vault import expiry
 from headrace.sinks.audit.vault.expiry import Due
-from headrace.sinks.audit.vault.vault import Vault, open_vault
+from headrace.sinks.audit.vault.vault import Vault, need_vault
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ def expire(settings: Settings, *, who: str, apply: bool, now: float) -> Expiry:
     ``now``: seconds since 1970. Interrupted, it is called again. Raises :class:`CommandError`
     where it could not be told of, and as the vault.
     """
-    vault, found = open_vault(settings), Expiry()
+    vault, found = need_vault(settings), Expiry()
     with Line() as line:
         line.say("looking for what fell due")
         for one in expiry.due(vault, now):

@@ -18,7 +18,7 @@ from headrace.cli.progress import Line
 from headrace.events.settings import Settings
 from headrace.sinks.audit.bundle import Chosen, Counts, write_bundle
 from headrace.sinks.audit.keys import open_signing
-from headrace.sinks.audit.vault.vault import Vault, open_vault
+from headrace.sinks.audit.vault.vault import Vault, need_vault
 
 SHUT: Final = Opened(None, "exported without --open")
 
@@ -44,7 +44,7 @@ def export(settings: Settings, asked: Export, line: Line) -> Counts:
         raise CommandError(
             f"{asked.out} cannot be made: it is there already, or its directory is not"
         )
-    vault, signing = open_vault(settings), open_signing(settings)
+    vault, signing = need_vault(settings), open_signing(settings)
     opener = Opener(settings) if asked.open else None
 
     def told(log: str, done: int, total: int) -> None:

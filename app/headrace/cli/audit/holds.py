@@ -19,7 +19,7 @@ from headrace.events import types
 from headrace.events.settings import Settings
 from headrace.sinks.audit.vault import holds
 from headrace.sinks.audit.vault.holds import Hold, HoldState, Release
-from headrace.sinks.audit.vault.vault import open_vault
+from headrace.sinks.audit.vault.vault import need_vault
 
 
 def place(
@@ -42,7 +42,7 @@ def place(
         by=who,
         placed_at=time.time(),
     )
-    vault = open_vault(settings)
+    vault = need_vault(settings)
     _tell(settings, who, "hold", hold)
     holds.place_hold(vault, hold)
     return HoldState(hold, None), _count("marking what is held", holds.mark(vault, hold))
@@ -50,7 +50,7 @@ def place(
 
 def read(settings: Settings, *, everything: bool) -> list[HoldState]:
     """Return the holds that stand, or all that there ever were; the earliest first."""
-    found = holds.holds(open_vault(settings))
+    found = holds.holds(need_vault(settings))
     found.sort(key=lambda one: one.hold.placed_at)
     return [one for one in found if everything or one.release is None]
 
@@ -62,7 +62,7 @@ def release(
 
     Raises :class:`CommandError` before any is ended where one of them does not stand.
     """
-    vault = open_vault(settings)
+    vault = need_vault(settings)
     known = {hold.id: hold for hold in holds.active_holds(vault)}
     chosen = pick(beginnings, list(known), "hold", "headrace audit hold list")
     freed = {}

@@ -15,12 +15,13 @@ from headrace.cli.output import print_json, print_table, say
 from headrace.cli.progress import Line
 from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
-from headrace.sinks.audit.keys import open_keys, open_signing, rotation, signing
+from headrace.sinks.audit.keys import ensure_local, open_keys, open_signing, rotation, signing
 from headrace.sinks.audit.keys.names import PSEUDONYMS
 from headrace.sinks.audit.keys.opening import signing_folder, signing_name
 from headrace.sinks.audit.keys.record import Tombstone, Wrapped
 from headrace.sinks.audit.keys.survey import Surveyed, survey
 from headrace.sinks.audit.tree import note
+from headrace.sinks.audit.vault.vault import make_vault
 
 _PROOF = "headrace audit keys check\n"
 
@@ -33,6 +34,13 @@ class Checked:
     keys: list[Surveyed]
     lost: list[tuple[str, str]]
     """What, and why."""
+
+
+def init(settings: Settings) -> list[str]:
+    """Make what is missing, the vault last; return what was made, in words."""
+    made = ensure_local(settings)
+    vault = make_vault(settings)
+    return made if vault is None else [*made, f"vault {vault}"]
 
 
 def look(settings: Settings) -> list[Surveyed]:

@@ -12,7 +12,7 @@ from headrace.cli.progress import Line
 from headrace.events.settings import Settings
 from headrace.sinks.audit.vault.holds import Hold, active_holds, covers_any
 from headrace.sinks.audit.vault.seal import ClassFile, Seal, data_of
-from headrace.sinks.audit.vault.vault import Vault, open_vault
+from headrace.sinks.audit.vault.vault import Vault, need_vault
 from headrace.streams.audit import policy
 
 
@@ -58,7 +58,7 @@ def report(settings: Settings, now: float) -> list[ClassReport]:
     found = {
         name: ClassReport(name, one.retention_days, known=True) for name, one in classes.items()
     }
-    vault = open_vault(settings)
+    vault = need_vault(settings)
     held = active_holds(vault)
     with Line() as line:
         for seal, file, there in _sealed(vault, line):

@@ -12,7 +12,7 @@ from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
 from headrace.sinks.audit.keys import DataKeys, open_keys
 from headrace.sinks.audit.vault.holds import active_holds
-from headrace.sinks.audit.vault.vault import open_vault
+from headrace.sinks.audit.vault.vault import need_vault
 from headrace.streams.audit import policy
 from headrace.streams.audit.audit_class import AuditClass
 
@@ -43,7 +43,7 @@ def plan(settings: Settings, keys: DataKeys, request: Request) -> Shredding:
     Raises HeadraceError where a legal hold cannot be read: nothing may be shredded then.
     """
     classes = policy.load(settings.audit.policy).classes
-    holds = active_holds(open_vault(settings))
+    holds = active_holds(need_vault(settings))
     own = _pseudonyms(keys, request, request.sessions)
     everywhere = own | _pseudonyms(keys, request, request.shared)
     user = keys.pseudonym("user", request.tenant, request.user or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from headrace.sinks.audit.tree.note import Note, NoteKey
-from headrace.sinks.audit.vault import segment
+from headrace.sinks.audit.vault import marker, segment
 from headrace.sinks.audit.vault.place import MissingError
 from headrace.sinks.audit.vault.seal import Seal
 from headrace.sinks.audit.vault.vault import Vault
@@ -25,7 +25,8 @@ def commit(vault: Vault, signing: Signing, draft: Draft, last: Seal | None) -> S
 
     Again with the same arguments after a failure, whatever was written by then. Raises
     :class:`~headrace.sinks.audit.vault.place.TakenError` where another sealer was there,
-    :class:`StoredError` where the vault no longer has what this would extend, and as the place.
+    :class:`StoredError` where the vault no longer has what this would extend,
+    :class:`~headrace.events.errors.SettingsError` where it is none any more, and as the place.
     """
     _need_stored(vault, last)
     segment.write(vault.place, draft.segment)
@@ -37,6 +38,7 @@ def commit(vault: Vault, signing: Signing, draft: Draft, last: Seal | None) -> S
 def _need_stored(vault: Vault, last: Seal | None) -> None:
     """Sign nothing that does not extend what is stored: a vault may be put back behind us."""
     if last is None:
+        marker.need(vault.place)
         return
     try:
         if vault.seal(last.name) == last:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.events.errors import HeadraceError
-from headrace.sinks.audit import leaf as leaves
-from headrace.sinks.audit.leaf import Leaf, LeafError
 from headrace.sinks.audit.tree.note import NoteKey
 from headrace.sinks.audit.vault.seal import LARGEST, AuditPosition, Seal, is_class, is_log
 from headrace.sinks.audit.vault.vault import Vault
@@ -186,12 +184,12 @@ class Partition:
             self._accept(self._log_of(entry), entry, now)
 
     def _accept(self, log: SealedLog, entry: Entry, now: float) -> None:
-        clear = _checked(entry)
+        _check(entry)
         if not self.waiting:
             self._since = now
         self.log = log
         before = len(log.waiting)
-        log.take(entry, clear.audit_class)
+        log.take(entry)
         if len(log.waiting) > before:
             self.size += len(entry.leaf)
         self._writer = self._fold.writer or b""
@@ -216,18 +214,16 @@ class Partition:
         return self.log
 
 
-def _checked(entry: Entry) -> Leaf:
-    """Read the leaf. Raises :class:`RefusedError` for what could not be read in a vault."""
+def _check(entry: Entry) -> None:
+    """Raise :class:`RefusedError` for a leaf that could not be read in a vault."""
     if b"\n" in entry.leaf:
         raise _refused(entry, "it is more than one line")
     try:
-        clear = leaves.read(entry.leaf)
         entry.leaf.decode()
-    except (LeafError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise _refused(entry, str(error)) from None
-    if not is_class(clear.audit_class):
+    if not is_class(entry.head.audit_class):
         raise _refused(entry, "its class has no name that a class may have")
-    return clear
 
 
 def _refused(entry: Entry, why: str) -> RefusedError:

@@ -69,7 +69,7 @@ class SealedLog:
         need_signed(seal, keys)
         self.last, self._policy = seal, seal.policy
 
-    def take(self, entry: Entry, leaf_class: str) -> None:
+    def take(self, entry: Entry) -> None:
         """Take the next entry. Raises :class:`ForkError` where another leaf is sealed there."""
         if self._ahead:
             if self._ahead.popleft() != entry.hash:
@@ -80,8 +80,9 @@ class SealedLog:
         policy = self._policy
         known = policy is not None and policy.id == entry.head.policy
         # What no policy of this log explains is kept for ever.
-        days = policy.days.get(leaf_class) if policy is not None and known else None
-        leaf = SealedLeaf(entry.leaf, entry.hash, leaf_class, days)
+        name = entry.head.audit_class
+        days = policy.days.get(name) if policy is not None and known else None
+        leaf = SealedLeaf(entry.leaf, entry.hash, name, days)
         self.waiting.append((entry, leaf))
 
     def draft(self, audit: AuditPosition, now: float) -> Draft:

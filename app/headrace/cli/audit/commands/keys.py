@@ -19,20 +19,23 @@ def keys() -> None:
 @options.as_json
 @options.state_dir
 def init(as_json: bool, state_dir: Path | None) -> None:
-    """Make what is missing: master key, key store, signing key. Overwrites nothing.
+    """Make what is missing: master key, key store, signing key, vault. Overwrites nothing.
 
     Back the master key up then, apart from the data: what it wraps is lost with it.
-    """
-    from headrace.sinks.audit.keys import ensure_local  # noqa: PLC0415 - cryptography is slow
 
-    made = ensure_local(options.load(state_dir))
+    A place becomes a vault by a file, vault.json; nothing is sealed where it is missing. So see
+    that the place of HEADRACE_AUDIT_VAULT is mounted before you call this.
+    """
+    from headrace.cli.audit.keys import init as make  # noqa: PLC0415 - cryptography is slow
+
+    made = make(options.load(state_dir))
     if as_json:
         print_json({"made": made})
         return
     for one in made:
         say(f"made {one}")
     if not made:
-        say("every key is there")
+        say("every key is there, and the vault")
 
 
 @keys.command(

@@ -19,6 +19,7 @@ from headrace.sinks.audit.keys.private import create_private, make_private, read
 from headrace.sinks.audit.keys.s3 import SCHEME, S3Store
 from headrace.sinks.audit.keys.signing import SigningKeys
 from headrace.sinks.audit.keys.store import KeyStore
+from headrace.sinks.audit.vault.vault import make_vault
 
 
 def open_keys(settings: Settings, ring: KeyRing | None = None) -> DataKeys:
@@ -37,6 +38,7 @@ def open_signing(settings: Settings) -> SigningKeys:
 def ensure_local(settings: Settings) -> list[str]:
     """Make what is missing of master key, store and signing key; return what was made, in words.
 
+    And the vault where it is in the state directory: what is elsewhere may just not be mounted.
     Safe from several processes at once, and after an interruption. Raises as :func:`open_keys`.
     """
     made: list[str] = []
@@ -57,6 +59,8 @@ def ensure_local(settings: Settings) -> list[str]:
     folder = signing_folder(settings)
     if signing.initialise(folder, signing_name(settings)):
         made.append(f"signing key {signing.load(folder).current.line()}")
+    if settings.audit.vault is None and (vault := make_vault(settings)):
+        made.append(f"vault {vault}")
     return made
 
 

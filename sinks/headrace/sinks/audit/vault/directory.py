@@ -2,8 +2,11 @@
 
 A file appears by a link, whole and synced, so that of two writers one gets the name. Its time of
 modification is the date until which it is kept, 1970 meaning for ever; beside it ``.<name>.held``
-stands while it is under a hold. Whoever may write the directory can of course remove its files:
-what tells of it are the checkpoints, which witnesses have, too.
+stands while it is under a hold. What is being written is ``.new-*`` in the root; what was left
+there by a process that was killed is removed by whoever writes a day later.
+
+Whoever may write the directory can of course remove its files: what tells of it are the
+checkpoints, which witnesses have, too.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import Final
@@ -27,6 +30,9 @@ from headrace.sinks.audit.vault.place import (
 
 FOR_EVER: Final = 0
 """Seconds since 1970 that stand for no date."""
+NEW: Final = ".new-"
+STALE_SECONDS: Final = 86_400.0
+"""Nobody is at a file for so long; who is all the same is told that the vault was away."""
 
 
 class DirectoryPlace:
@@ -35,12 +41,15 @@ class DirectoryPlace:
     def __init__(self, root: Path, *, clock: Callable[[], float] = time) -> None:
         self._root = root
         self._clock = clock
+        self._swept = False
+        """Whether what others left was removed."""
 
     def create(self, name: str, content: bytes, *, retain_until: float | None = None) -> bool:
         path = self._path(name)
         with self._available():
             _make(path.parent)
-            fresh = path.with_name(f".new-{secrets.token_hex(8)}")
+            self._sweep()
+            fresh = self._root / f"{NEW}{secrets.token_hex(8)}"
             try:
                 _write(fresh, content, FOR_EVER if retain_until is None else retain_until)
                 os.link(fresh, path)
@@ -89,6 +98,22 @@ class DirectoryPlace:
         with self._available(name):
             until = path.stat().st_mtime
             return Retained(None if until == FOR_EVER else until, _held(path).exists())
+
+    def _sweep(self) -> None:
+        """Remove what was begun and never got its name, or has it and was to go, once."""
+        if self._swept:
+            return
+        self._swept = True
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                # Not the time of modification, which is a date to keep until.
+                if entry.name.startswith(NEW) and self._age(entry) > STALE_SECONDS:
+                    Path(entry).unlink(missing_ok=True)
+
+    def _age(self, entry: os.DirEntry[str]) -> float:
+        with suppress(FileNotFoundError):  # it got its name just now
+            return self._clock() - entry.stat(follow_symlinks=False).st_ctime
+        return 0.0
 
     def _path(self, name: str) -> Path:
         return self._root / checked(name)

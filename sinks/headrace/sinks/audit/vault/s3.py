@@ -179,7 +179,7 @@ class S3Place:
     def _available(self, name: str = "") -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415 - an extra
 
-        where = f"s3://{self._bucket}"
+        where = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
         try:
             yield
         except ClientError as error:

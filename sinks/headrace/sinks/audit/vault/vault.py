@@ -1,5 +1,6 @@
 """The vault as its readers see it: logs, their seals in order, and what each of them sealed.
 
+vault.json                                                   that this is a vault
 logs/<log>/<first:020d>.seal                                 the commit
 logs/<log>/data/<first>-<end>.<class>.<16 hex>.jsonl         leaves of one class
 logs/<log>/data/<first>-<end>.<16 hex>.hashes                of all leaves
@@ -21,6 +22,7 @@ import msgspec
 from headrace.events.settings import Settings
 from headrace.sinks.audit.leaf import LeafError
 from headrace.sinks.audit.tree.note import NoteKey
+from headrace.sinks.audit.vault import marker
 from headrace.sinks.audit.vault import seal as seals
 from headrace.sinks.audit.vault.place import ChangedError, MissingError, Place
 from headrace.sinks.audit.vault.places import open_place
@@ -144,8 +146,29 @@ class Vault:
 
 def open_vault(settings: Settings) -> Vault:
     """Open the vault of the settings; asks it nothing yet. Raises :class:`SettingsError`."""
-    default = str(settings.state_dir / "audit" / "vault")
-    return Vault(open_place(settings.audit.vault or default))
+    return Vault(open_place(_where(settings)))
+
+
+def need_vault(settings: Settings) -> Vault:
+    """Open it for whoever must not take a place that is absent for an empty vault. Blocks.
+
+    Raises :class:`SettingsError` where it is none, and as :class:`Vault`.
+    """
+    vault = open_vault(settings)
+    marker.need(vault.place)
+    return vault
+
+
+def make_vault(settings: Settings) -> str | None:
+    """Make the place of the settings a vault; return where, None where it is one. Blocks.
+
+    Raises as :func:`marker.make`.
+    """
+    return _where(settings) if marker.make(open_vault(settings).place) else None
+
+
+def _where(settings: Settings) -> str:
+    return settings.audit.vault or str(settings.state_dir / "audit" / "vault")
 
 
 def key_name(key: NoteKey) -> str:

@@ -97,6 +97,8 @@ BUNDLE: Final = "headrace/bundle"
 SEAL_LINE: Final = "seal "
 """An extension of a checkpoint's text: SHA-256 of what stands before the checkpoint in its seal."""
 MANIFEST: Final = "manifest.note"
+MARKER: Final = "vault.json"
+"""That a place is a vault; no evidence."""
 PROOFS: Final = "proofs.jsonl"
 
 sha256 = hashlib.sha256
@@ -1330,7 +1332,7 @@ def verify_vault(check: Check) -> None:
             continue  # a file that was being written, or the mark of a hold
         if len(parts) == 3 and parts[0] == "logs":
             logs.setdefault(parts[1], []).append(parts[2])
-        elif parts[0] not in {"keys", "holds"}:
+        elif name != MARKER and parts[0] not in {"keys", "holds"}:
             check.report.bad("extra-file", "it is no part of a vault", file=name)
     for log in sorted(logs):
         check.report.logs.append(LogCheck(check, log, logs[log]).run())
