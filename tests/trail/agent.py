@@ -1,7 +1,7 @@
-"""An agent that says one thing after another, until it is killed or has said so many.
+"""An agent that says one thing after another, until it is killed.
 
-``python -m tests.trail.agent KAFKA PREFIX SPOOL_DIR TENANT COUNTER RUN LIMIT``. COUNTER is a file of
-16 bytes: how many calls of the hook have returned, and the process id of the shipper.
+``python -m tests.trail.agent KAFKA PREFIX SPOOL_DIR TENANT RUN COUNTER``. COUNTER is a file of 16
+bytes: how many calls of the hook have returned, and the process id of the shipper.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import mmap
 import os
 import sys
 import time
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,20 +43,20 @@ def user(number: int) -> str | None:
     return f"u-{number % SESSIONS}@example.org" if number % 2 else None
 
 
-def main(
-    kafka: str, prefix: str, spool_dir: str, tenant: str, counter: str, run: str, limit: str
-) -> None:
-    producing.RESTART = 3600.0  # whose shipper was killed, has what is left shipped by others
+def main(arguments: list[str]) -> None:
+    kafka, prefix, spool_dir, tenant, run, counter = arguments
+    # Who has lost his shipper has what is left shipped by others.
+    producing.RESTART = 3600.0  # type: ignore[misc]
     shared = mmap.mmap(os.open(counter, os.O_RDWR), 16)
     producer = EventProducer(kafka, tenant=tenant, spool_dir=spool_dir, topic_prefix=prefix)
     hooks = [producer.hook(session=session(n), user=user(n)) for n in range(SESSIONS)]
-    for number in range(int(limit)):
+    for number in count():
         kind, data = said(int(run), number)
         hooks[number % SESSIONS](SimpleNamespace(type=kind, data=data))
         shared[:8] = (number + 1).to_bytes(8, "little")
         if number % 20 == 0:
             shared[8:] = _shipper(producer).to_bytes(8, "little")
-            time.sleep(0.01)  # no agent talks faster, and the machine is to do other things, too
+            time.sleep(0.02)  # no agent talks faster, and the machine is to do other things, too
 
 
 def _shipper(producer: EventProducer) -> int:
@@ -65,4 +66,4 @@ def _shipper(producer: EventProducer) -> int:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

@@ -9,25 +9,25 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headrace.events.settings import ClickHouseSettings
 from tests.archive.rig import PARTITIONS
-from tests.audit.sources import MORE, POLICY_TEXT, evidence, expected, policies_of
+from tests.audit.sources import MORE, POLICY_TEXT, agrees, evidence
 from tests.stack.clickhouse import running_clickhouse
 from tests.support import wait_until
 from tests.trail.agent import said, session, user
-from tests.trail.rig import TrailRig
-
-ALWAYS = {("confirmation_resolved", "bash"), ("tool_complete", "pay_invoice")}
-"""Type and tool of what both policies select."""
+from tests.trail.rig import TrailRig, pins, shown, verified
 
 
 class TrailBehaviour:
     session_timeout = 6.0
+    policies: Sequence[str] = (POLICY_TEXT + MORE,)
+    """Under each of them everything is killed once."""
 
     @pytest.fixture
     def own_clickhouse(self, tmp_path: Path) -> Iterator[ClickHouseSettings]:
@@ -50,8 +50,9 @@ class TrailBehaviour:
         draw = random.Random(seed)
         audit, seal = await rig.start(name="audit"), await rig.begin_sealing()
         agent = rig.talk()
-        for policy in (POLICY_TEXT + MORE, POLICY_TEXT):
+        for policy in self.policies:
             await rig.flows(agent)
+            rig.pinned = rig.pinned or pins(rig.witness)
             rig.judge_by(policy)  # from the next `audit` on
             for dies in draw.sample(["audit", "seal", "agent"], 3):
                 await agent.goes_on(draw.randrange(50, 2000))
@@ -60,8 +61,6 @@ class TrailBehaviour:
                     audit = await rig.start(name="audit")
                 elif dies == "seal":
                     seal.kill()
-                    if rig.pinned is None:
-                        rig.pin()
                     seal = await rig.begin_sealing()
                 else:
                     agent = await rig.kill_agent(agent, draw.randrange(50, 500))
@@ -72,12 +71,30 @@ class TrailBehaviour:
 
 async def is_all_there(rig: TrailRig) -> None:
     sources = await rig.arrived()
-    values = [value for source in sources for value in (record.value for record in source)]
+    values = [record.value for source in sources for record in source]
     assert len(values) > len(set(values))  # something was shipped again
+    await all_sealed(rig, sources)
+    trail = [rig.entries_of(partition) for partition in range(PARTITIONS)]
+    is_what_was_accepted(rig, [value for log in trail for _, value in evidence(log, rig.keys)])
+    want = Counter(one.leaf for log in trail for one in log)
+    report = await asyncio.to_thread(verified, rig.settings, rig.pinned)
+    assert report["leaves"] == want.total()
+    for log in report["logs"]:
+        assert 0 < max(log["pinned"]) < log["size"]
+
+    async def shows_the_same() -> bool:
+        return Counter(await shown(rig.clickhouse)) == want
+
+    await wait_until(shows_the_same, 60, interval=0.3, what="the view shows what the vault has")
+
+
+async def all_sealed(rig: TrailRig, sources: Sequence[Sequence[Any]]) -> None:
+    """Wait until the vault has the evidence of each partition: all of it, in order, once."""
 
     def same() -> bool:
         return len(rig.vault.logs()) == PARTITIONS and all(
-            agrees(rig, partition, source) for partition, source in enumerate(sources)
+            agrees(rig.entries_of(number), source, rig.keys)
+            for number, source in enumerate(sources)
         )
 
     try:
@@ -85,38 +102,20 @@ async def is_all_there(rig: TrailRig) -> None:
     except AssertionError as error:
         logs = "\n".join(worker.log.read_text()[-1500:] for worker in rig.workers)
         raise AssertionError(f"{error}\n{logs}") from None
-    logs = [rig.entries_of(partition) for partition in range(PARTITIONS)]
-    assert len({len(policies_of(log)) for log in logs}) == 1
-    events = [json.loads(value) for log in logs for _, value in evidence(log, rig.keys)]
+
+
+def is_what_was_accepted(rig: TrailRig, values: Sequence[bytes]) -> None:
+    events = [json.loads(value) for value in values]
     found = Counter((one["data"]["run"], one["data"]["number"]) for one in events)
     assert set(found.values()) == {1}
     for one in events:
         run, number = one["data"]["run"], one["data"]["number"]
         assert (one["type"], one["data"]) == said(run, number)
         assert (one["session"], one.get("user")) == (session(number), user(number))
-    assert found.keys() >= {
-        (agent.run, number)
-        for agent in rig.agents
-        for number in range(agent.said)
-        if (said(agent.run, number)[0], said(agent.run, number)[1].get("tool")) in ALWAYS
-    }
-    want = Counter(one.leaf.decode() for log in logs for one in log)
-    report = await asyncio.to_thread(rig.verified)
-    assert report["leaves"] == sum(want.values())
-    for log in report["logs"]:
-        assert 0 < max(log["pinned"]) < log["size"]
-
-    async def shows_the_same() -> bool:
-        return Counter(await rig.shown()) == want
-
-    await wait_until(shows_the_same, 60, interval=0.3, what="the view shows what the vault has")
+    accepted = ((agent.run, number) for agent in rig.agents for number in range(agent.said))
+    assert found.keys() >= {one for one in accepted if is_evidence(*said(*one))}
 
 
-def agrees(rig: TrailRig, partition: int, source: list[object]) -> bool:
-    """Whether the vault has a partition's evidence: all of it, in order, once."""
-    entries = rig.entries_of(partition)
-    policies = policies_of(entries)
-    if not policies:
-        return False
-    want = [(one.offset, one.value) for one in expected(source, policies)]
-    return evidence(entries, rig.keys) == want
+def is_evidence(kind: str, data: dict[str, Any]) -> bool:
+    """Whether both policies select it."""
+    return kind == "confirmation_resolved" or data.get("tool") == "pay_invoice"

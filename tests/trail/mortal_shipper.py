@@ -13,10 +13,10 @@ from headrace.producers.ship import main
 from headrace.producers.sources import Chunk, LaneSource
 
 
-def _die(_source: LaneSource, _chunk: Chunk) -> None:
+def _die(_: LaneSource, chunk: Chunk) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    LaneSource.acknowledge = _die  # type: ignore[method-assign]
+    LaneSource.acknowledge = _die  # type: ignore[assignment,method-assign]
     sys.exit(main(sys.argv[1:]))

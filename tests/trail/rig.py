@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.events import topics
+from headrace.events.settings import ClickHouseSettings, Settings
 from headrace.sinks.audit import leaf as leaves
 from headrace.sinks.audit.keys import open_signing
 from headrace.sinks.audit.tree.merkle import leaf_hash
@@ -26,7 +26,6 @@ from tests.archive.rig import PARTITIONS, Worker
 from tests.audit.rig import ROOT, AuditRig
 from tests.support import wait_until
 
-FOR_EVER = 10_000_000
 SEAL = ("--seal-seconds", "0.3", "--seal-leaves", "400")
 
 
@@ -58,7 +57,7 @@ class Agent:
 @dataclass
 class TrailRig(AuditRig):
     agents: list[Agent] = field(default_factory=list)
-    pinned: Path | None = None
+    pinned: Sequence[Path] = ()
     """What the witness had in the middle."""
 
     def __post_init__(self) -> None:
@@ -71,12 +70,12 @@ class TrailRig(AuditRig):
     def vault(self) -> Vault:
         return open_vault(self.settings)
 
-    def talk(self, limit: int = FOR_EVER) -> Agent:
+    def talk(self) -> Agent:
         """Start the next agent."""
         counter = self.directory / f"counter-{len(self.agents)}"
         counter.write_bytes(bytes(16))
         run = len(self.agents)
-        words = (self.kafka, self.prefix, self.spool, self.tenant, counter, run, limit)
+        words = (self.kafka, self.prefix, self.spool, self.tenant, run, counter)
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.trail.agent", *map(str, words)],
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -122,11 +121,6 @@ class TrailRig(AuditRig):
         assert dead.returncode == -signal.SIGKILL
         return self.talk()
 
-    def pin(self) -> None:
-        """Keep what the witness has, while nobody tells it more."""
-        self.pinned = self.directory / "pinned"
-        shutil.copytree(self.witness, self.pinned)
-
     # ── what came of it ──────────────────────────────────────────────────────
 
     async def arrived(self) -> list[list[Any]]:
@@ -143,40 +137,11 @@ class TrailRig(AuditRig):
             accepted = {(one.run, number) for one in self.agents for number in range(one.said)}
             return found if accepted <= there else None
 
-        found = await wait_until(all_there, 60, interval=0.5, what="all that was accepted")
-        assert found is not None
-        return found
+        return await wait_until(all_there, 60, interval=0.5, what="all that was accepted") or []
 
     def entries_of(self, partition: int) -> list[Entry]:
-        """What the vault holds of a partition, in order."""
         (log,) = [one for one in self.vault.logs() if one.endswith(f"-{partition}")]
-        found: list[Entry] = []
-        for seal in self.vault.seals(log):
-            for index, leaf in self.vault.leaves(seal):
-                assert index == len(found)
-                found.append(Entry(leaf, leaf_hash(leaf), leaves.read(leaf), index))
-        return found
-
-    def verified(self) -> dict[str, Any]:
-        """What the verifier says, as a program of its own with nothing of ours."""
-        keys = self.directory / "keys.pub"
-        keys.write_text("".join(f"{key.line()}\n" for key in open_signing(self.settings).public))
-        return verified(self.directory / "audit" / "vault", keys, *self._since())
-
-    def _since(self) -> Sequence[str]:
-        return ("--since", str(self.pinned)) if self.pinned is not None else ()
-
-    async def shown(self) -> list[str]:
-        """The leaves that the view ``audit`` shows."""
-
-        def ask() -> list[str]:
-            client = connect(self.clickhouse)
-            try:
-                return [row[0] for row in client.query("SELECT leaf FROM audit").result_rows]
-            finally:
-                client.close()
-
-        return await asyncio.to_thread(ask)
+        return entries(self.vault, log)
 
     async def begin_sealing(self) -> Worker:
         return await self.start(*SEAL, name="seal")
@@ -187,14 +152,45 @@ class TrailRig(AuditRig):
         await super().close()
 
 
-def verified(vault: Path, keys: Path, *more: str) -> dict[str, Any]:
-    """Run offline.py by itself; raises where it finds anything."""
-    program = [sys.executable, "-I", "-S", offline.__file__, str(vault), "--key", str(keys)]
-    ran = subprocess.run(
-        [*program, "--json", *more], capture_output=True, text=True, timeout=120, check=False
-    )
+def entries(vault: Vault, log: str) -> list[Entry]:
+    """What the vault holds of a log, in order."""
+    found: list[Entry] = []
+    for seal in vault.seals(log):
+        for index, leaf in vault.leaves(seal):
+            assert index == len(found)
+            found.append(Entry(leaf, leaf_hash(leaf), leaves.read(leaf), index))
+    return found
+
+
+def pins(witness: Path) -> list[Path]:
+    """What a witness has by now; it only ever gets more."""
+    return sorted(witness.glob("*/*.checkpoint"))
+
+
+def verified(settings: Settings, pinned: Sequence[Path]) -> dict[str, Any]:
+    """What the verifier says, as a program of its own with nothing of ours: that all is whole."""
+    keys = settings.state_dir / "pinned.pub"
+    keys.write_text("".join(f"{key.line()}\n" for key in open_signing(settings).public))
+    vault = settings.state_dir / "audit" / "vault"
+    program = [sys.executable, "-I", "-S", offline.__file__, str(vault), "--json"]
+    program += ["--key", str(keys), *(f"--since={one}" for one in pinned)]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr
     report: dict[str, Any] = json.loads(ran.stdout)
     assert report["whole"]
     assert report["keys_pinned"]
     return report
+
+
+async def shown(clickhouse: ClickHouseSettings) -> list[bytes]:
+    """The leaves that the view ``audit`` shows."""
+
+    def ask() -> list[bytes]:
+        client = connect(clickhouse)
+        try:
+            rows = client.query("SELECT leaf FROM audit").result_rows
+            return [row[0].encode() for row in rows]
+        finally:
+            client.close()
+
+    return await asyncio.to_thread(ask)
