@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from headrace.streams.audit.fold import Entry
 from headrace.streams.read_to import read_to
 from tests.archive.rig import PARTITIONS, Rig, Worker
 from tests.audit.log import accepted
-from tests.audit.sources import POLICY_TEXT, evidence, expected, line, policies_of
+from tests.audit.sources import POLICY_TEXT, agrees, line
 from tests.support import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -71,8 +70,8 @@ class AuditRig(Rig):
 
         async def same() -> list[list[Entry]] | None:
             logs = await self.entries()
-            agreed = map(self._agrees, sources, logs)
-            return logs if all(agreed) else None
+            pairs = zip(logs, sources, strict=True)
+            return logs if all(agrees(*pair, self.keys) for pair in pairs) else None
 
         try:
             return await wait_until(same, timeout, what="the evidence that the events are") or []
@@ -83,13 +82,6 @@ class AuditRig(Rig):
                 for source, log in zip(sources, await self.entries(), strict=True)
             ]
             raise AssertionError(f"{error}: {state}\n{logs}") from None
-
-    def _agrees(self, source: Sequence[Any], log: Sequence[Entry]) -> bool:
-        policies = policies_of(log)
-        if not source or not policies:
-            return not source
-        want = [(one.offset, one.value) for one in expected(source, policies)]
-        return evidence(log, self.keys) == want
 
 
 def some(first: int, last: int) -> list[bytes | None]:

@@ -91,6 +91,15 @@ def expected(records: Sequence[Any], policies: Sequence[tuple[int, Policy]]) -> 
     return found
 
 
+def agrees(entries: Sequence[Entry], records: Sequence[Any], keys: DataKeys) -> bool:
+    """Whether a log holds the evidence of its partition: all of it, in order, once."""
+    policies = policies_of(entries)
+    if not records or not policies:
+        return not records
+    want = [(one.offset, one.value) for one in expected(records, policies)]
+    return evidence(entries, keys) == want
+
+
 def policies_of(entries: Iterable[Entry]) -> list[tuple[int, Policy]]:
     return [
         (one.head.offset, loads(one.head.text or "")) for one in entries if one.head.kind == POLICY
