@@ -8,19 +8,22 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cli.archive import connect as archive_of
 from headrace.cli.faults import CommandError
 from headrace.cli.forget import files, keys
 from headrace.cli.forget.blocks import NotBlocksError, unpacked
 from headrace.cli.forget.certificate import Pending
+from headrace.cli.forget.erase import keep_account
 from headrace.cli.forget.marks import is_session, is_user
 from headrace.cli.forget.needles import Needles
 from headrace.cli.forget.request import Request, Requests
 from headrace.cli.forget.stores import STORES
-from headrace.events.errors import HeadraceError
+from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.producers.lane import Checkpoint, Destination, Lane
 from headrace.producers.sources import LaneSource
@@ -34,6 +37,7 @@ from headrace.streams.erasure.order import Order, OrderError, decode, mark, reco
 from headrace.streams.erasure.orders import Orders
 from headrace.streams.erasure.owner import Owner, owner_of
 from tests.cli.conftest import line
+from tests.support import unique
 
 SALT = bytes(range(16))
 NAMES = st.text(min_size=1, max_size=40)
@@ -121,6 +125,26 @@ def test_spans_hold_the_numbers_and_no_others(numbers: set[int]) -> None:
     spans = list(ledger.spans(numbers))
     assert {n for first, last in spans for n in range(first, last + 1)} == numbers
     assert all(later[0] > earlier[1] + 1 for earlier, later in pairwise(spans))
+
+
+@pytest.mark.parametrize("told", ["true", "1e400", '"\\ud800"', "-1", "1.5", str(2**64)])
+def test_what_an_agent_says_is_dropped_keeps_nobody_from_forgetting(
+    clickhouse: ClickHouseSettings, told: str
+) -> None:
+    schema.apply(clickhouse)
+    tenant = unique("acme")
+    one = order(tenant, "ann", "s-1")
+    end = line(tenant, "s-1", 2, "headrace.epoch_end", {"dropped": {"full": "N"}}, user="ann")
+    drop = line(tenant, "s-1", 1, "headrace.dropped", {"reason": "full", "count": "N"}, user="ann")
+    values = [value.replace(b'"N"', told.encode()) for value in (end, drop)]
+    owners = [owner_of(value) for value in values]
+    assert None not in owners
+    lines = ledger.lines_of((one, owner, v) for owner, v in zip(owners, values, strict=True) if owner)
+    with archive_of(Settings(state_dir=Path("/nowhere"), clickhouse=clickhouse)) as archive:
+        archive.insert("erased_ledger", lines.erased)
+        archive.insert("dropped_ledger", lines.dropped)
+        archive.insert("events_raw", values)
+        keep_account(archive, one)
 
 
 def test_marks_in_sql_are_the_orders(clickhouse: ClickHouseSettings) -> None:
@@ -278,8 +302,19 @@ class TestKeys:
         with pytest.raises(HeadraceError, match="h-1"):
             keys.plan(settings, open_keys(settings), self.request())
 
-    def test_without_keys_there_is_nothing_to_shred(self, tmp_path: Path) -> None:
-        assert keys.keys_of(Settings(state_dir=tmp_path / "nothing")) is None
+    def test_without_keys_there_is_nothing_to_shred_but_where_there_is_evidence(
+        self, tmp_path: Path, clickhouse: ClickHouseSettings
+    ) -> None:
+        schema.apply(clickhouse)
+        settings = Settings(state_dir=tmp_path / "nothing", clickhouse=clickhouse)
+        with archive_of(settings) as archive:
+            archive.command("TRUNCATE TABLE audit_raw")
+            assert keys.keys_of(settings, archive) is None
+            row = {"log": "0" * 16 + "-0", "tenant": "acme", "ts": 1.5, "kind": "event"}
+            archive.insert("audit_raw", [orjson.dumps(row)])
+            with pytest.raises(SettingsError, match="HEADRACE_AUDIT_KEYS"):
+                keys.keys_of(settings, archive)
+            archive.command("TRUNCATE TABLE audit_raw")
 
 
 class TestRequests:

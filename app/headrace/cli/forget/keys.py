@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from headrace.cli.archive import Archive
 from headrace.cli.forget.held import Person, held
 from headrace.cli.forget.request import Request
 from headrace.events.errors import SettingsError
@@ -27,14 +28,27 @@ class Shredding:
     """How many stay, by the reason in words."""
 
 
-def keys_of(settings: Settings) -> DataKeys | None:
-    """Open the data keys; None where no evidence was ever encrypted."""
+def keys_of(settings: Settings, archive: Archive) -> DataKeys | None:
+    """Open the data keys; None where no evidence was ever encrypted.
+
+    Raises SettingsError where there is evidence, and its keys are elsewhere: they would not be
+    shredded.
+    """
     try:
         return open_keys(settings)
     except SettingsError:
         if settings.audit.keys or (settings.state_dir / "audit" / "keys").exists():
             raise
-        return None
+    evidence = archive.rows(
+        "SELECT total_rows AS n FROM system.tables"
+        " WHERE database = currentDatabase() AND name = 'audit_raw' AND total_rows > 0"
+    )
+    if evidence:
+        raise SettingsError(
+            "there is evidence in ClickHouse, and its keys are not here: set HEADRACE_AUDIT_KEYS,"
+            " HEADRACE_AUDIT_VAULT and the master key as the worker `audit` has them"
+        )
+    return None
 
 
 def plan(settings: Settings, keys: DataKeys, request: Request) -> Shredding:

@@ -79,7 +79,7 @@ class Forgetting:
     def _request(self, archive: Archive) -> None:
         self._say("finding what there is")
         self._find(archive)
-        store = keys.keys_of(self._settings)
+        store = keys.keys_of(self._settings, archive)
         user = self.request.user or ""
         self.request.subject = (
             store.pseudonym("user", self.request.tenant, user) if store else self.request.mark
@@ -143,7 +143,7 @@ class Forgetting:
         asyncio.run(letters.rewrite(self._settings, order))
 
     def _shred(self, archive: Archive) -> None:
-        store = keys.keys_of(self._settings)
+        store = keys.keys_of(self._settings, archive)
         if store is None:
             return
         self._say("shredding keys")
@@ -314,11 +314,11 @@ def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
         request.add(findings.own)
         request.shared = findings.shared
         counts = find.count(archive, request.order())
+        store = keys.keys_of(settings, archive)
     order = request.order()
     spooled = files.look(settings, order)
     counts["spool on this machine"] = spooled.delivered + spooled.waiting
     counts["dead letters"] = asyncio.run(letters.look(settings, order)).theirs
-    store = keys.keys_of(settings)
     plan = keys.plan(settings, store, request) if store else keys.Shredding()
     counts["data keys"] = len(plan.shred)
     return {
