@@ -285,6 +285,21 @@ class TestKeys:
         release_hold(vault, Release(id="h-1", reason="over", by="ann", released_at=2.0))
         assert len(keys.plan(settings, store, self.request()).shred) == 2
 
+    def test_keys_of_evidence_that_came_late_are_found(self, settings: Settings) -> None:
+        store = open_keys(settings)
+        ann = store.pseudonym("user", "acme", "ann")
+        names = [KeyName(ann, "session"), KeyName(ann, "business")]
+        store.current(names)
+        for key_id in keys.plan(settings, store, self.request()).shred:
+            store.shred(key_id)
+        assert keys.still_open(settings, store, "acme", "ann") == []
+        late = store.current(names)[names[0]].id
+        assert keys.still_open(settings, store, "acme", "ann") == [late]
+        assert late in keys.plan(settings, store, self.request()).shred
+        hold = Hold(id="h-1", reason="x", by="y", placed_at=1.0, tenant="acme", session="0" * 32)
+        place_hold(open_vault(settings), hold)
+        assert keys.still_open(settings, store, "acme", "ann") == []
+
     def test_a_hold_on_a_session_that_others_share(self, settings: Settings) -> None:
         store = open_keys(settings)
         ann = store.pseudonym("user", "acme", "ann")

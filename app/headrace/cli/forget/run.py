@@ -330,6 +330,17 @@ def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
     }
 
 
+def _keys_that_open(
+    settings: Settings, archive: Archive, tenant: str, user: str
+) -> list[search.Searched]:
+    store = keys.keys_of(settings, archive)
+    if store is None:
+        return []
+    found = keys.still_open(settings, store, tenant, user)
+    how = "keys of evidence that came late: `headrace forget` again shreds them"
+    return [search.Searched(DATA_KEYS, how, len(found), found, len(found))]
+
+
 def complete(settings: Settings, name: str, user: str, say: Say) -> dict[str, Any]:
     """Search everything again, topics too, for a request that is pending; certify what is so now.
 
@@ -360,6 +371,7 @@ def complete(settings: Settings, name: str, user: str, say: Say) -> dict[str, An
         by_mark = search.Searched("ClickHouse, by marks", "what the order covers", left, [])
         by_mark.hits = left
         found.searched.append(by_mark)
+        found.searched += _keys_that_open(settings, archive, request.tenant, user)
     found.searched += local_files(settings, needles, found.searched)
     say("reading Kafka from end to end")
     still = {one.store for one in found.pending}
