@@ -139,9 +139,8 @@ def test_what_an_agent_says_is_dropped_keeps_nobody_from_forgetting(
     values = [value.replace(b'"N"', told.encode()) for value in (end, drop)]
     owners = [owner_of(value) for value in values]
     assert None not in owners
-    lines = ledger.lines_of(
-        (one, owner, v) for owner, v in zip(owners, values, strict=True) if owner
-    )
+    found = zip(owners, values, strict=True)
+    lines = ledger.lines_of((one, owner, value) for owner, value in found if owner)
     with archive_of(Settings(state_dir=Path("/nowhere"), clickhouse=clickhouse)) as archive:
         archive.insert("erased_ledger", lines.erased)
         archive.insert("dropped_ledger", lines.dropped)

@@ -304,7 +304,7 @@ def _ports(*parts: KafkaPart | ClickHousePart) -> dict[str, int]:
     return {part.name: int(part.address.rpartition(":")[2]) for part in parts}
 
 
-def variables_of(settings: Settings, part: str) -> dict[str, str]:
+def variables_of(settings: Settings, part: str = "") -> dict[str, str]:
     """Return the variables by which a part of this stack is set up: the same as in production."""
     environ = {
         "HEADRACE_STATE_DIR": str(settings.state_dir),
