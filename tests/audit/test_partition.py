@@ -301,6 +301,18 @@ def test_epochs_are_forgotten_in_the_order_of_their_silence() -> None:
     assert state.take_counts().forgotten == 2
 
 
+def test_a_saved_state_names_nobody() -> None:
+    """It outlives who asked to be forgotten; and another load forgets in the same order."""
+    state = Partition(LOG, POLICIES[0], Bounds(value_bytes=1000, epochs=2))
+    state.judge(source([line(1, epoch=name, session="ann-1") for name in ("a", "b")]), NOW)
+    saved = orjson.dumps(state.as_data())
+    assert b"ann-1" not in saved
+    again = Partition.from_data(orjson.loads(saved), LOG, POLICIES[0], Bounds(1000, epochs=2))
+    order = [line(1, epoch=name, session="ann-1") for name in ("a", "b", "a", "c", "b")]
+    made = again.judge(source(order), NOW)
+    assert [one.offset for one in made if isinstance(one, Found)] == [3, 4]
+
+
 def test_a_log_without_a_policy_is_refused() -> None:
     splitter = Splitter(source([line(1)]))
     splitter.audit.claim(b"a")

@@ -8,14 +8,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cli.archive import connect as archive_of
 from headrace.cli.faults import CommandError
 from headrace.cli.forget import files, keys
 from headrace.cli.forget.blocks import NotBlocksError, unpacked
 from headrace.cli.forget.certificate import Pending
+from headrace.cli.forget.erase import keep_account
 from headrace.cli.forget.marks import is_session, is_user
 from headrace.cli.forget.needles import Needles
 from headrace.cli.forget.request import Request, Requests
@@ -34,6 +37,7 @@ from headrace.streams.erasure.order import Order, OrderError, decode, mark, reco
 from headrace.streams.erasure.orders import Orders
 from headrace.streams.erasure.owner import Owner, owner_of
 from tests.cli.conftest import line
+from tests.support import unique
 
 SALT = bytes(range(16))
 NAMES = st.text(min_size=1, max_size=40)
@@ -121,6 +125,27 @@ def test_spans_hold_the_numbers_and_no_others(numbers: set[int]) -> None:
     spans = list(ledger.spans(numbers))
     assert {n for first, last in spans for n in range(first, last + 1)} == numbers
     assert all(later[0] > earlier[1] + 1 for earlier, later in pairwise(spans))
+
+
+@pytest.mark.parametrize("told", ["true", "1e400", '"\\ud800"', "-1", "1.5", str(2**64)])
+def test_what_an_agent_says_is_dropped_keeps_nobody_from_forgetting(
+    clickhouse: ClickHouseSettings, told: str
+) -> None:
+    schema.apply(clickhouse)
+    tenant = unique("acme")
+    one = order(tenant, "ann", "s-1")
+    end = line(tenant, "s-1", 2, "headrace.epoch_end", {"dropped": {"full": "N"}}, user="ann")
+    drop = line(tenant, "s-1", 1, "headrace.dropped", {"reason": "full", "count": "N"}, user="ann")
+    values = [value.replace(b'"N"', told.encode()) for value in (end, drop)]
+    owners = [owner_of(value) for value in values]
+    assert None not in owners
+    found = zip(owners, values, strict=True)
+    lines = ledger.lines_of((one, owner, value) for owner, value in found if owner)
+    with archive_of(Settings(state_dir=Path("/nowhere"), clickhouse=clickhouse)) as archive:
+        archive.insert("erased_ledger", lines.erased)
+        archive.insert("dropped_ledger", lines.dropped)
+        archive.insert("events_raw", values)
+        keep_account(archive, one)
 
 
 def test_marks_in_sql_are_the_orders(clickhouse: ClickHouseSettings) -> None:
@@ -261,6 +286,21 @@ class TestKeys:
         release_hold(vault, Release(id="h-1", reason="over", by="ann", released_at=2.0))
         assert len(keys.plan(settings, store, self.request()).shred) == 2
 
+    def test_keys_of_evidence_that_came_late_are_found(self, settings: Settings) -> None:
+        store = open_keys(settings)
+        ann = store.pseudonym("user", "acme", "ann")
+        names = [KeyName(ann, "session"), KeyName(ann, "business")]
+        store.current(names)
+        for key_id in keys.plan(settings, store, self.request()).shred:
+            store.shred(key_id)
+        assert keys.still_open(settings, store, "acme", "ann") == []
+        late = store.current(names)[names[0]].id
+        assert keys.still_open(settings, store, "acme", "ann") == [late]
+        assert late in keys.plan(settings, store, self.request()).shred
+        hold = Hold(id="h-1", reason="x", by="y", placed_at=1.0, tenant="acme", session="0" * 32)
+        place_hold(open_vault(settings), hold)
+        assert keys.still_open(settings, store, "acme", "ann") == []
+
     def test_a_hold_on_a_session_that_others_share(self, settings: Settings) -> None:
         store = open_keys(settings)
         ann = store.pseudonym("user", "acme", "ann")
@@ -283,8 +323,19 @@ class TestKeys:
         with pytest.raises(SettingsError, match="so it is not a vault: mount it"):
             keys.plan(settings, open_keys(settings), self.request())
 
-    def test_without_keys_there_is_nothing_to_shred(self, tmp_path: Path) -> None:
-        assert keys.keys_of(Settings(state_dir=tmp_path / "nothing")) is None
+    def test_without_keys_there_is_nothing_to_shred_but_where_there_is_evidence(
+        self, tmp_path: Path, clickhouse: ClickHouseSettings
+    ) -> None:
+        schema.apply(clickhouse)
+        settings = Settings(state_dir=tmp_path / "nothing", clickhouse=clickhouse)
+        with archive_of(settings) as archive:
+            archive.command("TRUNCATE TABLE audit_raw")
+            assert keys.keys_of(settings, archive) is None
+            row = {"log": "0" * 16 + "-0", "tenant": "acme", "ts": 1.5, "kind": "event"}
+            archive.insert("audit_raw", [orjson.dumps(row)])
+            with pytest.raises(SettingsError, match="HEADRACE_AUDIT_KEYS"):
+                keys.keys_of(settings, archive)
+            archive.command("TRUNCATE TABLE audit_raw")
 
 
 class TestRequests:

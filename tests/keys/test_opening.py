@@ -186,7 +186,7 @@ def test_a_stacks_workers_have_its_keys(tmp_path: Path, monkeypatch: pytest.Monk
     for name, value in (("MASTER_KEY", BASE64), ("KMS_KEY", "alias/headrace")):
         variable = f"HEADRACE_AUDIT_{name}"
         alone = {k: v for k, v in given.items() if "MASTER" not in k} | {variable: value}
-        passed = variables_of(load(alone, state_dir=tmp_path))
+        passed = variables_of(load(alone, state_dir=tmp_path), "audit")
         assert passed[variable] == value
 
 

@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from headrace.console.page import render
+from headrace.events.settings import AuditSettings, ClickHouseSettings, KafkaSettings, Settings
 from headrace.local import guard
 from headrace.local.child import Child, PartFailed
 from headrace.local.clickhouse.auth import USERS
@@ -27,6 +28,7 @@ from headrace.local.minder import Minder, Patience
 from headrace.local.parts import ShipperPart
 from headrace.local.ports import free_port
 from headrace.local.probes import WELL, Health
+from headrace.local.stack import WORKERS, variables_of
 from headrace.local.state_dir import StateDir, StateDirError
 from headrace.producers.condition import RESIDENT, ConditionFile
 from tests.support import wait_until, wait_until_sync
@@ -267,3 +269,14 @@ def test_the_page_escapes_what_parts_say() -> None:
     assert "<script>x" not in page
     assert "<img" not in page
     assert "&lt;img src=x onerror=&#x27;y&#x27;&gt;" in page
+
+
+def test_the_master_key_is_in_the_environment_of_who_encrypts_alone() -> None:
+    settings = Settings(
+        state_dir=Path("/x"),
+        kafka=KafkaSettings("h:1"),
+        clickhouse=ClickHouseSettings("http://h/d"),
+        audit=AuditSettings(master_key="c2VjcmV0"),
+    )
+    found = {name: str(variables_of(settings, name)) for name in (*WORKERS, "shipper")}
+    assert [name for name, text in found.items() if "c2VjcmV0" in text] == ["audit"]

@@ -16,6 +16,7 @@ from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
 from headrace.streams.dead_letter_box import Place
 from tests.archive.rig import Rig
+from tests.forget.behaviour import give, order
 from tests.scrub.planted import FOUND
 from tests.stack.clickhouse import start_clickhouse
 from tests.support import wait_until
@@ -103,6 +104,50 @@ class ScrubBehaviour:
             await dead_letter_box.redrive(rig.settings, [unreadable.place])
         sent = await dead_letter_box.redrive(rig.settings)
         assert [letter.place for letter in sent] == [Place(rig.topic, 1, 1)]
+
+    async def test_who_is_forgotten_is_erased_and_the_others_are_scrubbed(self, rig: Rig) -> None:
+        """Orders are matched with what was sent: scrubbed, a name is no longer the person's."""
+        ann, bob = "ann@example.org", "bob@example.org"
+        await give(rig, order(rig.tenant, user=ann))
+        torn = b'{"tenant":"%b","user":"%b","data":{"x' % (rig.tenant.encode(), ann.encode())
+        told = {"reason": "spool_full", "first_seq": 5, "last_seq": 5, "count": True}
+        values: list[bytes | None] = [
+            rig.line(1, user=ann, data={"to": bob}),
+            b"no JSON, " + MARK.encode(),
+            rig.line(2, user=bob, data={"to": ann}),
+            rig.line(3, user=ann, turn=-1),  # ClickHouse would refuse it
+            torn,
+            rig.line(4, user=ann, type="headrace.dropped", data=told),
+            rig.line(6, user=bob, turn=-1, data={"password": MARK}),
+            rig.line(7, user=bob, data={"n": 7}),
+        ]
+        await rig.produce(values, partition=0)
+        worker = await rig.start("--max-dead-ratio", "1")
+        await rig.archived(2)
+        letters = await wait_until(lambda: _letters(rig, 2), 60, what="the letters")
+        unreadable, refused = sorted(letters, key=lambda one: one.place.offset)
+        assert [unreadable.place.offset, refused.place.offset] == [1, 6]
+        assert (unreadable.value or b"", unreadable.sha256) == (
+            b"",
+            hashlib.sha256(values[1] or b"").hexdigest(),
+        )
+        kept = orjson.loads(refused.value or b"")
+        assert (kept["seq"], kept["data"]) == (6, {"password": "[redacted:named]"})
+        assert await worker.metric("headrace_archive_erased_total") == 4
+        rows = await rig.scalar(
+            "SELECT groupArray((seq, user, data)) FROM (SELECT * FROM events ORDER BY seq)"
+            " WHERE tenant = {tenant:String}"
+        )
+        assert [row[0] for row in rows] == [2, 7]
+        assert {row[1] for row in rows} == {kept["user"]}
+        assert kept["user"].startswith("email-")
+        assert ann not in str(rows)
+        erased = await rig.scalar(
+            "SELECT arraySort(groupArray((first_seq, last_seq))) FROM erased_ledger FINAL"
+            " WHERE tenant = {tenant:String}"
+        )
+        assert erased == [(1, 1), (3, 4)]
+        assert worker.stop() == 0
 
     async def test_what_is_sent_again_is_the_same_row(self, rig: Rig) -> None:
         values: list[bytes | None] = [

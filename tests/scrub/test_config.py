@@ -125,5 +125,5 @@ def test_the_local_stacks_workers_scrub_by_the_same_file() -> None:
         clickhouse=ClickHouseSettings("http://h/d"),
         scrub=Path("scrub.toml"),
     )
-    assert variables_of(chosen)["HEADRACE_SCRUB"] == str(Path("scrub.toml").absolute())
-    assert "HEADRACE_SCRUB" not in variables_of(replace(chosen, scrub=None))
+    assert variables_of(chosen, "archive")["HEADRACE_SCRUB"] == str(Path("scrub.toml").absolute())
+    assert "HEADRACE_SCRUB" not in variables_of(replace(chosen, scrub=None), "archive")

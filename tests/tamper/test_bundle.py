@@ -11,11 +11,12 @@ import pytest
 
 from headrace.sinks.audit.bundle import BundleError, Chosen, write_bundle
 from headrace.sinks.audit.vault.directory import DirectoryPlace
+from headrace.sinks.audit.vault.seal import seal_name
 from headrace.sinks.audit.vault.vault import Vault
 from headrace.sinks.audit.verify import offline
 from tests.tamper.bundle_list import BUNDLE
-from tests.tamper.lab import CHOSEN, Lab, Tampering, verified
-from tests.tamper.making import LOG, OTHER, SEALED_AT
+from tests.tamper.lab import CHOSEN, SIZES, Lab, Tampering, verified
+from tests.tamper.making import LOG, OTHER, SEALED_AT, vault_at
 
 
 @pytest.mark.parametrize("tampering", BUNDLE, ids=lambda one: one.name)
@@ -99,6 +100,21 @@ def test_what_cannot_be_bundled_leaves_nothing(
             now=SEALED_AT,
         )
     assert [*tmp_path.iterdir()] == []
+
+
+def test_of_two_pinned_checkpoints_of_one_size_both_are_compared(lab: Lab, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    vault_at(other, lab.signing, SIZES, mark="2")
+    (tmp_path / "z").write_text(Vault(DirectoryPlace(other)).seal(seal_name(LOG, 10)).checkpoint)
+    report = verified(lab.bundle, lab, since=[lab.pinned(LOG, 17), tmp_path / "z"])
+    assert [(one.name, one.index) for one in report.findings] == [("fork", 17)]
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.zip"])
+def test_a_bundle_is_its_makers_alone(lab: Lab, tmp_path: Path, name: str) -> None:
+    """It may hold what was decrypted."""
+    lab.write_bundle(lab.original, tmp_path / name, lab.writers)
+    assert not (tmp_path / name).stat().st_mode & 0o077
 
 
 def test_an_empty_bundle_says_so(lab: Lab, tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ ANYTHING = st.recursive(
 )
 
 
+def written(fields: dict[str, Any]) -> bytes:
+    """Write a seal as a sealer does: a dash that is escaped would be all that is looked at."""
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
 @DUE
 @given(data=st.data())
 def test_any_field_of_a_seal(data: st.DataObject, lab: Lab) -> None:
@@ -48,7 +54,7 @@ def test_any_field_of_a_seal(data: st.DataObject, lab: Lab) -> None:
         if where[name] == value:
             return
         where[name] = value
-        edits.write(path, json.dumps(fields, separators=(",", ":")).encode())
+        edits.write(path, written(fields))
         report = verified(root, lab, since=[lab.witness])
         assert not report.whole
         assert all(line.isascii() and line.isprintable() for line in offline.lines_of(report))
@@ -152,3 +158,26 @@ def test_a_note_with_a_signature_too_often(lab: Lab, tmp_path: Path) -> None:
     text, _, line = content.rpartition(b"\n\n")
     edits.write(root / "manifest.note", text + b"\n\n" + line * 101)
     assert [one.name for one in verified(root, lab).findings] == ["changed-manifest"]
+
+
+@pytest.mark.parametrize("classes", [[], None])
+def test_a_seal_that_names_no_file_of_records(lab: Lab, tmp_path: Path, classes: Any) -> None:
+    root = lab.copy(tmp_path / "vault")
+    path = seal(root, 10)
+    fields = json.loads(path.read_bytes())
+    edits.write(path, written(fields | {"classes": classes}))
+    names = {one.name for one in verified(root, lab).findings}
+    assert "changed-seal" in names
+
+
+def test_links_are_no_files_of_a_vault(lab: Lab, tmp_path: Path) -> None:
+    root = lab.copy(tmp_path / "vault")
+    key = next((root / "keys").iterdir())
+    data = root / "logs" / LOG / "data" / f"{40:020d}-{41:020d}.approval.{'0' * 16}.jsonl"
+    for folder in (data.parent, key.parent):
+        folder.chmod(0o700)
+    key.rename(tmp_path / "key")
+    for link in (key, data):
+        link.symlink_to(tmp_path / "key")
+    names = {one.name for one in verified(root, lab).findings}
+    assert names == {"changed-key", "extra-file"}

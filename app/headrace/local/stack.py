@@ -32,7 +32,8 @@ from headrace.sinks import schema
 from headrace.sinks.audit.keys import ensure_local
 from headrace.streams import topic_admin
 
-WORKERS: Final = ("archive", "metrics", "alerts", "notify", "audit", "seal")
+AUDIT: Final = "audit"
+WORKERS: Final = ("archive", "metrics", "alerts", "notify", AUDIT, "seal")
 """The stream processors of the stack."""
 
 KEPT: Final = (
@@ -174,14 +175,17 @@ class LocalStack:
             )
 
         self.settings, self.writer = settings("reader"), settings("writer")
-        env = self._environ() | variables_of(self.writer)
+
+        def env(part: str) -> dict[str, str]:
+            return self._environ() | variables_of(self.writer, part)
+
         self._supervisor = Supervisor(
             self._dir,
             kafka,
             clickhouse,
             [
-                ShipperPart(self._dir, env, self._dir.kafka_addresses(kafka.address)),
-                *(WorkerPart(name, self._dir, env) for name in self._worker_names),
+                ShipperPart(self._dir, env("shipper"), self._dir.kafka_addresses(kafka.address)),
+                *(WorkerPart(name, self._dir, env(name)) for name in self._worker_names),
             ],
             apply_topics=self._apply_topics,
             apply_schema=self._apply_schema,
@@ -300,8 +304,8 @@ def _ports(*parts: KafkaPart | ClickHousePart) -> dict[str, int]:
     return {part.name: int(part.address.rpartition(":")[2]) for part in parts}
 
 
-def variables_of(settings: Settings) -> dict[str, str]:
-    """Return the variables by which a worker of this stack is set up: the same as in production."""
+def variables_of(settings: Settings, part: str = "") -> dict[str, str]:
+    """Return the variables by which a part of this stack is set up: the same as in production."""
     environ = {
         "HEADRACE_STATE_DIR": str(settings.state_dir),
         "HEADRACE_KAFKA": settings.need_kafka().bootstrap_servers,
@@ -322,6 +326,9 @@ def variables_of(settings: Settings) -> dict[str, str]:
         environ["HEADRACE_SCRUB"] = str(settings.scrub.absolute())
     if settings.external_url:
         environ["HEADRACE_EXTERNAL_URL"] = settings.external_url
+    if settings.audit.master_key is not None and part == AUDIT:
+        # It opens all evidence: the others do not have it.
+        environ["HEADRACE_AUDIT_MASTER_KEY"] = settings.audit.master_key
     return environ | _audit_variables(settings.audit)
 
 
@@ -331,7 +338,6 @@ def _audit_variables(audit: AuditSettings) -> dict[str, str]:
         "VAULT": _place(audit.vault),
         "KEYS": _place(audit.keys),
         "SIGNING_KEYS": audit.signing_keys,
-        "MASTER_KEY": audit.master_key,
         "MASTER_KEY_FILE": audit.master_key_file,
         "KMS_KEY": audit.kms_key,
         "WITNESSES": ",".join(map(_place, audit.witnesses)) or None,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from headrace.cli.archive import Archive
 from headrace.cli.forget.held import Person, held
 from headrace.cli.forget.request import Request
 from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
 from headrace.sinks.audit.keys import DataKeys, open_keys
-from headrace.sinks.audit.vault.holds import active_holds
+from headrace.sinks.audit.keys.record import Tombstone
+from headrace.sinks.audit.vault.holds import Hold, active_holds
 from headrace.sinks.audit.vault.vault import need_vault
 from headrace.streams.audit import policy
 from headrace.streams.audit.audit_class import AuditClass
@@ -27,14 +29,27 @@ class Shredding:
     """How many stay, by the reason in words."""
 
 
-def keys_of(settings: Settings) -> DataKeys | None:
-    """Open the data keys; None where no evidence was ever encrypted."""
+def keys_of(settings: Settings, archive: Archive) -> DataKeys | None:
+    """Open the data keys; None where no evidence was ever encrypted.
+
+    Raises SettingsError where there is evidence, and its keys are elsewhere: they would not be
+    shredded.
+    """
     try:
         return open_keys(settings)
     except SettingsError:
         if settings.audit.keys or (settings.state_dir / "audit" / "keys").exists():
             raise
-        return None
+    evidence = archive.rows(
+        "SELECT total_rows AS n FROM system.tables"
+        " WHERE database = currentDatabase() AND name = 'audit_raw' AND total_rows > 0"
+    )
+    if evidence:
+        raise SettingsError(
+            "there is evidence in ClickHouse, and its keys are not here: set HEADRACE_AUDIT_KEYS,"
+            " HEADRACE_AUDIT_VAULT and the master key as the worker `audit` has them"
+        )
+    return None
 
 
 def plan(settings: Settings, keys: DataKeys, request: Request) -> Shredding:
@@ -42,14 +57,37 @@ def plan(settings: Settings, keys: DataKeys, request: Request) -> Shredding:
 
     Raises HeadraceError where a legal hold cannot be read: nothing may be shredded then.
     """
-    classes = policy.load(settings.audit.policy).classes
     holds = active_holds(need_vault(settings))
     own = _pseudonyms(keys, request, request.sessions)
     everywhere = own | _pseudonyms(keys, request, request.shared)
     user = keys.pseudonym("user", request.tenant, request.user or "")
     person = Person(request.tenant, user, everywhere)
+    return _decide(settings, keys, holds, person, (user, *sorted(own)))
+
+
+def still_open(settings: Settings, keys: DataKeys, tenant: str, user: str) -> list[str]:
+    """Return the ids of a person's keys that open what is to be forgotten.
+
+    Evidence that came after the shredding has made them. The person's sessions are not known any
+    more: a hold on any may be one on theirs.
+    """
+    holds = active_holds(need_vault(settings))
+    subject = keys.pseudonym("user", tenant, user)
+    sessions = frozenset(hold.session for hold in holds if hold.session is not None)
+    found = _decide(settings, keys, holds, Person(tenant, subject, sessions), (subject,))
+    return [one for one in found.shred if not isinstance(keys.record(one), Tombstone)]
+
+
+def _decide(
+    settings: Settings,
+    keys: DataKeys,
+    holds: Sequence[Hold],
+    person: Person,
+    subjects: Iterable[str],
+) -> Shredding:
+    classes = policy.load(settings.audit.policy).classes
     result = Shredding()
-    for subject in (user, *sorted(own)):
+    for subject in subjects:
         for key_id in keys.ids_of(subject):
             name = key_id.removeprefix(subject + ".").rpartition(".")[0]
             why = _reason_to_keep(classes.get(name), name, held(holds, person, name))

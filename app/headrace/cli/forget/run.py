@@ -79,7 +79,7 @@ class Forgetting:
     def _request(self, archive: Archive) -> None:
         self._say("finding what there is")
         self._find(archive)
-        store = keys.keys_of(self._settings)
+        store = keys.keys_of(self._settings, archive)
         user = self.request.user or ""
         self.request.subject = (
             store.pseudonym("user", self.request.tenant, user) if store else self.request.mark
@@ -143,7 +143,7 @@ class Forgetting:
         asyncio.run(letters.rewrite(self._settings, order))
 
     def _shred(self, archive: Archive) -> None:
-        store = keys.keys_of(self._settings)
+        store = keys.keys_of(self._settings, archive)
         if store is None:
             return
         self._say("shredding keys")
@@ -314,11 +314,11 @@ def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
         request.add(findings.own)
         request.shared = findings.shared
         counts = find.count(archive, request.order())
+        store = keys.keys_of(settings, archive)
     order = request.order()
     spooled = files.look(settings, order)
     counts["spool on this machine"] = spooled.delivered + spooled.waiting
     counts["dead letters"] = asyncio.run(letters.look(settings, order)).theirs
-    store = keys.keys_of(settings)
     plan = keys.plan(settings, store, request) if store else keys.Shredding()
     counts["data keys"] = len(plan.shred)
     return {
@@ -328,6 +328,17 @@ def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
         "would_remove": counts,
         "would_keep": dict(plan.kept),
     }
+
+
+def _keys_that_open(
+    settings: Settings, archive: Archive, tenant: str, user: str
+) -> list[search.Searched]:
+    store = keys.keys_of(settings, archive)
+    if store is None:
+        return []
+    found = keys.still_open(settings, store, tenant, user)
+    how = "keys of evidence that came late: `headrace forget` again shreds them"
+    return [search.Searched(DATA_KEYS, how, len(found), found, len(found))]
 
 
 def complete(settings: Settings, name: str, user: str, say: Say) -> dict[str, Any]:
@@ -360,6 +371,7 @@ def complete(settings: Settings, name: str, user: str, say: Say) -> dict[str, An
         by_mark = search.Searched("ClickHouse, by marks", "what the order covers", left, [])
         by_mark.hits = left
         found.searched.append(by_mark)
+        found.searched += _keys_that_open(settings, archive, request.tenant, user)
     found.searched += local_files(settings, needles, found.searched)
     say("reading Kafka from end to end")
     still = {one.store for one in found.pending}

@@ -48,7 +48,8 @@ def write_bundle(
     try:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
             root = Path(scratch, "bundle")
-            root.mkdir()
+            # What was decrypted for who asked is not for others of this machine.
+            root.mkdir(mode=0o700)
             counts = _Writing(vault, root, selection, now).run(chosen, keys)
             _sign(root, {"counts": asdict(counts), "made_at": now, "selection": selection}, sign)
             if out.suffix == ".zip":
@@ -147,6 +148,7 @@ def _zip(root: Path, to: Path) -> Path:
     """Pack it: the manifest first, the same files the same bytes."""
     files = sorted(one for one in root.rglob("*") if one.is_file())
     files.sort(key=lambda one: one.name != offline.MANIFEST)
+    to.touch(mode=0o600)
     with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in files:
             entry = zipfile.ZipInfo(str(path.relative_to(root)), _ZIP_TIME)

@@ -1154,10 +1154,13 @@ class LogCheck:
         return past
 
     def _fits(self, name: str, begin: str) -> bool:
-        with self._check.files.open(f"logs/{self._log}/{name}") as file:
-            digest = sha256()
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
+        digest = sha256()
+        try:
+            with self._check.files.open(f"logs/{self._log}/{name}") as file:
+                while chunk := file.read(CHUNK):
+                    digest.update(chunk)
+        except FileNotFoundError:  # a link, say
+            return False
         return digest.hexdigest().startswith(begin)
 
 
@@ -1300,8 +1303,8 @@ class SegmentCheck:
         missing = [at for at, there in enumerate(self._taken) if not there]
         for one, part in self._parts:
             part.explain(self._path(one), missing)
-        if len(missing) <= self._gone:
-            return
+        if len(missing) <= self._gone or not self._parts:
+            return  # of a seal without a file that is there the count was told to be wrong
         one, part = short[0] if short else self._parts[0]
         if self._gone:  # nobody can tell its records from those of a file that is not there
             count = len(missing) - self._gone
@@ -1524,10 +1527,11 @@ class BundleCheck:
 
     def _pin(self, pinned: list[Pinned], tree: Tree, out: LogReport) -> None:
         for one in pinned:
-            if one.checkpoint.size != tree.size or tree.size in out.pinned:
+            if one.checkpoint.size != tree.size:
                 continue
             if one.checkpoint.root == tree.root():
-                out.pinned.append(tree.size)
+                if tree.size not in out.pinned[-1:]:
+                    out.pinned.append(tree.size)
                 continue
             what = f"at {tree.size} records the bundle has another root than {one.file}"
             self._report.bad("fork", what, log=out.log, index=tree.size)
@@ -1774,8 +1778,8 @@ def lying_keys(files: Files, report: Report) -> list[Key]:
             (key,) = parse_keys(read(files, name))
             if not name.endswith(f"+{key.key_id.hex()}.pub"):
                 raise ValueError("its name is of another key")
-        except ValueError as error:
-            report.bad("changed-key", _line(error), file=name)
+        except (ValueError, FileNotFoundError) as error:
+            report.bad("changed-key", f"it cannot be read: {_line(error)}", file=name)
             continue
         found.append(key)
     return found
