@@ -104,3 +104,14 @@ def test_a_request_that_was_interrupted_is_told(on_stack: Cli, stack: Stack) -> 
         assert (level, text.startswith(f"{request.id} was interrupted")) == ("warn", True)
     finally:
         requests.path(request.id).unlink()
+
+
+@pytest.mark.parametrize("name", ["HEADRACE_AUDIT_POLICY", "HEADRACE_SCRUB"])
+def test_a_stack_that_could_not_run_begins_nothing(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "bad.toml").write_text("[[rule]]\n")
+    monkeypatch.setenv(name, str(tmp_path / "bad.toml"))
+    ran = cli("up", "--state-dir", str(tmp_path / "state"))
+    assert (ran.code, f"{tmp_path}/bad.toml:1: " in ran.err) == (2, True)
+    assert not (tmp_path / "state").exists()

@@ -196,7 +196,7 @@ def _vault(settings: Settings) -> Iterator[Check]:
 
 def _scrub(settings: Settings) -> Iterator[Check]:
     if settings.scrub is not None:
-        yield Check("scrub", OK, evidence.scrub_text(settings.scrub))
+        yield Check("scrub", OK, evidence.scrub_text(settings, settings.scrub))
 
 
 def _forget(settings: Settings) -> Iterator[Check]:

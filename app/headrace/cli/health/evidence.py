@@ -7,13 +7,11 @@ from pathlib import Path
 from headrace.cli.alerts.words import count
 from headrace.cli.audit.policy import files
 from headrace.cli.audit.policy.show import title
-from headrace.cli.faults import CommandError
 from headrace.cli.forget.request import Requests
-from headrace.events.errors import SettingsError
+from headrace.cli.scrub import files as rules
 from headrace.events.settings import Settings
 from headrace.sinks.audit.keys import open_keys, open_signing
 from headrace.sinks.audit.vault.vault import open_vault
-from headrace.streams.scrub import need_extra
 
 _PROOF = "headrace doctor\n"
 
@@ -49,17 +47,9 @@ def local_vault(settings: Settings) -> Path | None:
     return own if own.exists() else None
 
 
-def scrub_text(file: Path) -> str:
+def scrub_text(settings: Settings, file: Path) -> str:
     """Read the rules that scrub, and say how many. Raises HeadraceError with the first mistake."""
-    need_extra()
-    from headrace.streams.scrub import config  # noqa: PLC0415 - google-re2 is an extra
-
-    try:
-        return f"{file}: {count(len(config.load(file).rules), 'rule')}"
-    except SettingsError as error:
-        first, *others = str(error).splitlines()
-        more = f" ({len(others)} more)" if others else ""
-        raise CommandError(f"{first}{more}: see `headrace scrub check`") from None
+    return f"{file}: {count(len(rules.load(settings).rules), 'rule')}"
 
 
 def interrupted(settings: Settings) -> list[str]:
