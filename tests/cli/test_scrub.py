@@ -57,6 +57,17 @@ def test_check_tells_every_mistake_with_its_line(cli: Cli, tmp_path: Path) -> No
     assert [text.split(":")[1] for text in ran.err.splitlines()] == ["2", "3", "4"]
 
 
+def test_test_tells_the_first_mistake_and_where_the_others_are_told(
+    cli: Cli, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text('[[rule]]\ndetect = ["x"]\n[[rule]]\npaths = ["data"]\n')
+    ran = cli("scrub", "test", str(bad))
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert f"{bad}:2: " in ran.err
+    assert ran.err.endswith("(2 more): see `headrace scrub check`\n")
+
+
 def test_without_a_file_one_line_says_so(cli: Cli) -> None:
     ran = cli("scrub", "check")
     assert ran.code == 2

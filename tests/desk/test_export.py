@@ -83,6 +83,9 @@ def test_an_export_of_a_person_opened(
     assert [one["event"] and one["event"]["user"] for one in found] == ["ann", "ann", "ann", None]
     assert found[3]["why"] == "shredded"
     assert b"bob" not in (tmp_path / "out" / "plain.jsonl").read_bytes()
+    page = (tmp_path / "out" / "index.html").read_text("utf-8")
+    shredded = keys.pseudonym("user", sealed.tenant, "ann")[:8]
+    assert (page.count("<td>ann</td>"), page.count(f"<td>{shredded}</td>")) == (3, 1)
     assert verify(out, tmp_path / "out" / "verify.py").returncode == 0
 
 

@@ -30,7 +30,8 @@ def page(stack: Stack) -> Iterator[httpx.Client]:
 def test_it_shows_the_clear_part_to_the_audit_reader_alone(
     page: httpx.Client, evidence: Evidence, stack: Stack
 ) -> None:
-    evidence.add("confirmation_resolved", tool="<script>alert(1)</script>", data={"x": "hidden"})
+    hostile = "<script>alert(1)</script>\u202e\x1b"
+    evidence.add("confirmation_resolved", tool=hostile, data={"x": "hidden"})
     evidence.seal()
     words = StateDir(stack.settings.state_dir).credentials()
     refused = [("reader", words["reader"]), ("writer", words["writer"]), ("audit_reader", "x")]
@@ -42,7 +43,7 @@ def test_it_shows_the_clear_part_to_the_audit_reader_alone(
     answer = page.get("/audit", auth=("audit_reader", words["audit_reader"]))
     assert answer.status_code == 200
     assert evidence.tenant in answer.text
-    assert "&lt;script&gt;" in answer.text
+    assert "&lt;/script&gt;\\u202e\\x1b<" in answer.text
     assert not any(text in answer.text for text in ("<script", "hidden", ">ann<"))
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     (event,) = told(stack.settings, evidence.tenant, types.AUDIT_READ)
@@ -55,6 +56,7 @@ def test_nothing_of_it_is_on_the_other_pages(page: httpx.Client, evidence: Evide
     evidence.seal()
     for path in ("/", "/status.json", "/metrics"):
         assert evidence.tenant not in page.get(path).text
+    assert 'href="/audit"' in page.get("/").text
 
 
 async def test_what_is_not_told_is_not_shown() -> None:

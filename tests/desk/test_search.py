@@ -60,6 +60,15 @@ def test_a_row_tells_no_name_and_opened_it_does(
     assert "reject" in table
 
 
+@pytest.mark.parametrize("command", [
+    ("search",), ("export", "nowhere"), ("hold", "place", "--reason", "case 17"),
+])  # fmt: skip
+def test_a_pseudonym_that_was_cut_short_is_refused(on_stack: Cli, command: tuple[str, ...]) -> None:
+    ran = on_stack("audit", *command, "--pseudonyms", "--user", "3f0c9a12")
+    assert (ran.code, ran.out) == (2, "")
+    assert "'3f0c9a12' is no pseudonym" in ran.err
+
+
 def test_what_was_shredded_says_so(on_stack: Cli, evidence: Evidence, keys: DataKeys) -> None:
     keys.shred(evidence.add("confirmation_resolved", user="gone"))
     evidence.add("confirmation_resolved", user="ann")

@@ -272,6 +272,16 @@ class TestKeys:
             made[KeyName(bob, "session")].id
         )
 
+    def test_a_key_that_was_shredded_before_is_counted_no_more(self, settings: Settings) -> None:
+        store = open_keys(settings)
+        ann = store.pseudonym("user", "acme", "ann")
+        made = store.current([KeyName(ann, "session"), KeyName(ann, "approval")])
+        gone = made[KeyName(ann, "session")].id
+        store.shred(gone)
+        plan = keys.plan(settings, store, self.request())
+        assert plan.shred == [made[KeyName(ann, "approval")].id]
+        assert plan.finish == [gone]
+
     def test_a_legal_hold_keeps_them_until_it_is_released(self, settings: Settings) -> None:
         store = open_keys(settings)
         ann = store.pseudonym("user", "acme", "ann")

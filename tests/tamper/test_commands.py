@@ -222,6 +222,9 @@ def test_a_checkpoint_extends_an_older_one(home: Home, tmp_path: Path) -> None:
     assert (missing.code, "gone" in missing.err) == (2, True)
     turned = home.run("consistency", new, old)
     assert (turned.code, "turn them" in turned.err) == (2, True)
+    old.write_text(old.read_text("utf-8") + new.read_text("utf-8"), "utf-8")
+    several = home.run("consistency", old, new)
+    assert (several.code, "`headrace audit checkpoint --log LOG`" in several.err) == (2, True)
 
 
 def test_a_fork_is_bad_news(home: Home, tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from headrace.console.page import STYLE, text
 
+_STYLE: Final = """
+body{max-width:100rem}td:first-child,td:nth-last-child(2){white-space:nowrap}
+"""
 _COLUMNS: Final = ("tenant", "class", "type", "tool", "user", "session", "log", "index")
 
 
@@ -18,7 +21,7 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>headrace: evidence</title>'
-        f"<style>{STYLE}</style></head><body><h1>The latest evidence</h1>"
+        f"<style>{STYLE}{_STYLE}</style></head><body><h1>The latest evidence</h1>"
         "<p>What is said is encrypted, users and sessions are pseudonyms. This view is evidence,"
         " too.</p>"
         f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"

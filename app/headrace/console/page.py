@@ -11,7 +11,7 @@ STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;
 color:#1b1f24;background:#fff}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .8rem .35rem 0;
-border-bottom:1px solid #d8dee4}td{font-variant-numeric:tabular-nums}
+border-bottom:1px solid #d8dee4}td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
 .good{color:#116329}.bad{color:#a40e26;font-weight:600}small{color:#57606a}
 @media (prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}
 th,td{border-color:#30363d}.good{color:#3fb950}.bad{color:#ff7b72}small{color:#8d96a0}}
@@ -33,7 +33,7 @@ def render(status: Mapping[str, Any], *, now: float | None = None) -> str:
         f"<p>for {_age(now - status['since'])} · as of {_clock(now)}</p>"
         f"{_parts(parts, now)}{_lag(status.get('lag'))}{_said(status['said'])}"
         '<p><small><a href="/status.json">status.json</a> · <a href="/metrics">metrics</a>'
-        "</small></p></body></html>\n"
+        ' · <a href="/audit">evidence</a></small></p></body></html>\n'
     )
 
 
@@ -73,7 +73,11 @@ def _said(said: Sequence[Mapping[str, Any]]) -> str:
 
 
 def text(value: object) -> str:
-    return "-" if value is None else html.escape(str(value), quote=True)
+    """Escape text; what cannot be seen, or turns around what stands beside it, is shown as code."""
+    if value is None:
+        return "-"
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))
+    return html.escape(shown, quote=True)
 
 
 def _clock(at: float) -> str:

@@ -21,6 +21,8 @@ from headrace.sinks.audit.tree.note import NoteError, NoteKey
 from headrace.sinks.audit.vault.vault import Vault
 
 VERSION = 1
+_SIGNATURES = "\n\n\N{EM DASH} ".encode()
+"""Behind the text of each note."""
 _BROKEN = "the vault does not prove it: `headrace audit verify` says where it is broken"
 
 
@@ -96,7 +98,13 @@ def signed(content: bytes, keys: Sequence[NoteKey], where: str) -> Signed:
 
 def read_signed(path: Path, keys: Sequence[NoteKey]) -> Signed:
     """Read a file of one. Raises :class:`CommandError`, and OSError."""
-    return signed(path.read_bytes(), keys, str(path))
+    content = path.read_bytes()
+    if content.count(_SIGNATURES) > 1:
+        raise CommandError(
+            f"{path} holds checkpoints of several logs: take one by "
+            "`headrace audit checkpoint --log LOG`"
+        )
+    return signed(content, keys, str(path))
 
 
 def latest(vault: Vault, log: str, keys: Sequence[NoteKey]) -> Signed:

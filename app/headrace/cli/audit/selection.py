@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -52,6 +53,7 @@ class Selection:
         return " AND ".join(tests) or "1", bound
 
 
+_is_pseudonym: Final = re.compile(r"[0-9a-f]{32}").fullmatch
 _TESTS: Final = {
     "tenant": "tenant = {tenant:String}",
     "user": "user = {user:String}",
@@ -76,6 +78,12 @@ def about(
 
     Raises :class:`CommandError`, and as ``open_keys``.
     """
+    if pseudonyms:
+        for name in filter(None, (user, session)):
+            if not _is_pseudonym(name):
+                raise CommandError(
+                    f"{name!r} is no pseudonym: those have 32 hex digits, which --json shows whole"
+                )
     if pseudonyms or (user is None and session is None):
         return replace(selection, user=user, session=session)
     if selection.tenant is None:

@@ -21,8 +21,9 @@ def doctor(as_json: bool, state_dir: Path | None) -> int:
     """Check the settings and everything they point at.
 
     Versions, Kafka and its topics, ClickHouse and its schema, clocks, the parts, the rules of
-    alerts, what receivers were not told, the spool: one line each with what to do. Exit code 1
-    when something fails. --json prints a check a line.
+    alerts, what receivers were not told, the audit trail's policy, keys and vault, what scrubs,
+    who is being forgotten, the spool: one line each with what to do. Exit code 1 when something
+    fails. --json prints a check a line.
     """
     from headrace.cli.health.doctor import FAIL, examine  # noqa: PLC0415 - slow to import
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from headrace.cli import options
-from headrace.cli.faults import CommandError
 from headrace.cli.output import print_json, say
 from headrace.cli.progress import Line
 from headrace.cli.text import safe_text
 from headrace.events.errors import SettingsError
-
-if TYPE_CHECKING:
-    from headrace.events.settings import Settings
-    from headrace.streams.scrub.scrubber import Scrubber
 
 file_argument = click.argument(
     "file", required=False, type=click.Path(dir_okay=False, path_type=Path)
@@ -43,10 +37,10 @@ def check(file: Path | None, as_json: bool, state_dir: Path | None) -> int:
     The key of the pseudonyms must be where the file says. Every mistake is a line on stderr, and
     the exit code 2. --json prints the rules, one a line.
     """
-    from headrace.cli.scrub import show  # noqa: PLC0415 - google-re2 is an extra
+    from headrace.cli.scrub import files, show  # noqa: PLC0415 - google-re2 is an extra
 
     try:
-        found = _load(options.load(state_dir), file)
+        found = files.read(options.load(state_dir), file)
     except SettingsError as error:
         for line in str(error).splitlines():
             print(safe_text(line), file=sys.stderr)
@@ -105,10 +99,15 @@ def test(
     --json prints a line for each rule, and one for all.
     """
     from headrace.cli.archive import connect  # noqa: PLC0415 - clickhouse-connect is slow
-    from headrace.cli.scrub import show, sources, trial  # noqa: PLC0415 - google-re2 is an extra
+    from headrace.cli.scrub import (  # noqa: PLC0415 - google-re2 is an extra
+        files,
+        show,
+        sources,
+        trial,
+    )
 
     settings = options.load(state_dir)
-    scrubber = _load(settings, file)
+    scrubber = files.load(settings, file)
     with Line(quiet=as_json) as line:
 
         def tell(count: int) -> None:
@@ -125,15 +124,3 @@ def test(
     else:
         show.show(scrubber, tried)
     return 1 if tried.missed else 0
-
-
-def _load(settings: Settings, file: Path | None) -> Scrubber:
-    from headrace.streams.scrub import need_extra  # noqa: PLC0415 - as the next
-
-    need_extra()
-    from headrace.streams.scrub import config  # noqa: PLC0415 - google-re2 is an extra
-
-    chosen = file or settings.scrub
-    if chosen is None:
-        raise CommandError("name a file of rules, or set HEADRACE_SCRUB: see docs/scrubbing.md")
-    return config.load(chosen)

@@ -23,7 +23,9 @@ def up(state_dir: Path | None) -> int:
     need_local_extra()
     from headrace.cli.alerts.rules import need_right  # noqa: PLC0415 - not needed for help
     from headrace.cli.audit.page import evidence  # noqa: PLC0415 - the same
+    from headrace.cli.audit.policy import files as policies  # noqa: PLC0415 - the same
     from headrace.cli.health.alerting import rules_text  # noqa: PLC0415 - the same
+    from headrace.cli.scrub import files as scrubbing  # noqa: PLC0415 - the same
     from headrace.local.stack import run  # noqa: PLC0415 - the same
     from headrace.streams.metrics import prices  # noqa: PLC0415 - the same
 
@@ -31,5 +33,8 @@ def up(state_dir: Path | None) -> int:
     # A worker would say it too, into its log, again and again.
     need_right(settings, os.environ)
     prices.load(settings.prices)
+    policies.load(settings)
+    if settings.scrub is not None:
+        scrubbing.load(settings)
     click.echo(f"headrace: alert rules: {rules_text(settings)}", err=True)
     return run(settings, page=render, evidence=evidence)

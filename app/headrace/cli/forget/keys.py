@@ -11,7 +11,7 @@ from headrace.cli.forget.held import Person, held
 from headrace.cli.forget.request import Request
 from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
-from headrace.sinks.audit.keys import DataKeys, open_keys
+from headrace.sinks.audit.keys import DataKeys, KeysError, open_keys
 from headrace.sinks.audit.keys.record import Tombstone
 from headrace.sinks.audit.vault.holds import Hold, active_holds
 from headrace.sinks.audit.vault.vault import need_vault
@@ -24,7 +24,9 @@ class Shredding:
     """What becomes of a person's data keys, by their classes."""
 
     shred: list[str] = field(default_factory=list)
-    """Ids of keys."""
+    """Ids of keys that exist."""
+    finish: list[str] = field(default_factory=list)
+    """Ids of those that were shredded before: what an interruption left of them is finished."""
     kept: Counter[str] = field(default_factory=Counter)
     """How many stay, by the reason in words."""
 
@@ -74,8 +76,7 @@ def still_open(settings: Settings, keys: DataKeys, tenant: str, user: str) -> li
     holds = active_holds(need_vault(settings))
     subject = keys.pseudonym("user", tenant, user)
     sessions = frozenset(hold.session for hold in holds if hold.session is not None)
-    found = _decide(settings, keys, holds, Person(tenant, subject, sessions), (subject,))
-    return [one for one in found.shred if not isinstance(keys.record(one), Tombstone)]
+    return _decide(settings, keys, holds, Person(tenant, subject, sessions), (subject,)).shred
 
 
 def _decide(
@@ -89,6 +90,9 @@ def _decide(
     result = Shredding()
     for subject in subjects:
         for key_id in keys.ids_of(subject):
+            if _is_shredded(keys, key_id):
+                result.finish.append(key_id)
+                continue
             name = key_id.removeprefix(subject + ".").rpartition(".")[0]
             why = _reason_to_keep(classes.get(name), name, held(holds, person, name))
             if why is None:
@@ -96,6 +100,13 @@ def _decide(
             else:
                 result.kept[why] += 1
     return result
+
+
+def _is_shredded(keys: DataKeys, key_id: str) -> bool:
+    try:
+        return isinstance(keys.record(key_id), Tombstone)
+    except KeysError:  # damaged: it is shredded like any other
+        return False
 
 
 def _pseudonyms(keys: DataKeys, request: Request, sessions: Iterable[str]) -> frozenset[str]:

@@ -149,7 +149,7 @@ class Forgetting:
         self._say("shredding keys")
         plan = keys.plan(self._settings, store, self.request)
         self._remove(DATA_KEYS, len(plan.shred))
-        for key_id in plan.shred:
+        for key_id in (*plan.finish, *plan.shred):
             store.shred(key_id)
         for why, count in sorted(plan.kept.items()):
             self._keep(f"evidence under {count:,} data keys", why)

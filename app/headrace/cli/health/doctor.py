@@ -11,12 +11,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from headrace.cli.archive import connect
-from headrace.cli.health import alerting
+from headrace.cli.faults import describe
+from headrace.cli.health import alerting, evidence
 from headrace.cli.health.status import gather
-from headrace.events.errors import HeadraceError, SettingsError
+from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
 from headrace.producers.condition import all_living
 from headrace.sinks import schema
@@ -67,6 +69,11 @@ def examine(load: Callable[[], Settings]) -> Iterator[Check]:
     yield from _guarded("parts", lambda: _parts(settings))
     yield from _guarded("alert rules", lambda: _rules(settings))
     yield from _guarded("deliveries", lambda: _deliveries(settings))
+    yield from _guarded("audit policy", lambda: _policy(settings))
+    yield from _guarded("audit keys", lambda: _keys(settings))
+    yield from _guarded("audit vault", lambda: _vault(settings))
+    yield from _guarded("scrub", lambda: _scrub(settings))
+    yield from _guarded("forget", lambda: _forget(settings))
     yield _spool(settings)
     yield from _shippers(settings)
     yield _local_extra()
@@ -75,8 +82,11 @@ def examine(load: Callable[[], Settings]) -> Iterator[Check]:
 def _guarded(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     try:
         yield from check()
-    except HeadraceError as error:
-        yield Check(name, FAIL, str(error))
+    except Exception as error:
+        line = describe(error)
+        if line is None:
+            raise
+        yield Check(name, FAIL, line)
 
 
 def _versions() -> Check:
@@ -168,21 +178,53 @@ def _deliveries(settings: Settings) -> Iterator[Check]:
         yield Check("deliveries", OK, "none is parked")
 
 
+def _policy(settings: Settings) -> Iterator[Check]:
+    yield Check("audit policy", OK, evidence.policy_text(settings))
+
+
+def _keys(settings: Settings) -> Iterator[Check]:
+    yield Check("audit keys", OK, evidence.keys_text(settings))
+
+
+def _vault(settings: Settings) -> Iterator[Check]:
+    yield Check("audit vault", OK, evidence.vault_text(settings))
+    directory = evidence.local_vault(settings)
+    # Who only reads it may have no right to more.
+    if directory is not None and os.access(directory, os.W_OK):
+        yield _room("audit vault", directory)
+
+
+def _scrub(settings: Settings) -> Iterator[Check]:
+    if settings.scrub is not None:
+        yield Check("scrub", OK, evidence.scrub_text(settings, settings.scrub))
+
+
+def _forget(settings: Settings) -> Iterator[Check]:
+    for request in evidence.interrupted(settings):
+        text = f"{request} was interrupted: run `headrace forget` for the person again"
+        yield Check("forget", WARN, text)
+
+
 def _spool(settings: Settings) -> Check:
     directory = settings.spool
     if settings.spool_dir is None and not directory.exists():
         text = f"no agent spools here: HEADRACE_SPOOL_DIR is not set, {directory} is not there"
         return Check("spool", OK, text)
+    return _room("spool", directory)
+
+
+def _room(name: str, directory: Path) -> Check:
+    """Check that a directory can be written, or made, and has room."""
     place = directory
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        return Check("spool", FAIL, f"{directory} cannot be written: mend its owner or mode")
+        return Check(name, FAIL, f"{directory} cannot be written: mend its owner or mode")
     free = shutil.disk_usage(place).free
     if free < FREE_BYTES:
         text = f"{directory} has {free / 2**20:,.0f} MiB free: make room for at least 1 GiB"
-        return Check("spool", WARN, text)
-    return Check("spool", OK, f"{directory} is writable, {free / 2**30:,.1f} GiB free")
+        return Check(name, WARN, text)
+    return Check(name, OK, f"{directory} is writable, {free / 2**30:,.1f} GiB free")
 
 
 def _shippers(settings: Settings) -> Iterator[Check]:

@@ -23,8 +23,9 @@ _file = click.Path(path_type=Path)
 def consistency(old: Path, new: Path, as_json: bool, state_dir: Path | None) -> int:
     """Prove that checkpoint NEW extends OLD: nothing before OLD was changed or removed since.
 
-    Both are files of one signed checkpoint. What --json prints is checked by `python verify.py
-    --proof FILE --key KEY`. Exit code 1 where NEW does not extend OLD: the log forked.
+    Both are files of one signed checkpoint, as `headrace audit checkpoint --log LOG` prints it.
+    What --json prints is checked by `python verify.py --proof FILE --key KEY`. Exit code 1 where
+    NEW does not extend OLD: the log forked.
     """
     from headrace.cli.audit import proving, verifying  # noqa: PLC0415 - cryptography is slow
     from headrace.sinks.audit.vault.vault import open_vault  # noqa: PLC0415 - the same

@@ -23,16 +23,25 @@ _HEAD: Final = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>Audit evidence</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 90rem; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
 td, th { border-bottom: 1px solid #ccc; padding: .3rem .6rem; text-align: left; vertical-align: top; }
 pre { background: #f5f5f5; overflow-x: auto; padding: .6rem; white-space: pre-wrap; }
 td, pre { overflow-wrap: anywhere; }
+.records td:first-child, .records td:nth-child(8) { white-space: nowrap; }
 .why { color: #666; }
 </style>
 </head>
 <body>
 """  # noqa: E501 - a line of HTML
+
+
+_HEADS: Final = "".join(
+    f"<th>{name}</th>"
+    for name in ("when", "tenant", "user", "session", "class", "what", "tool", "position")
+)
+_SHORT: Final = 8
+"""Hex digits of a pseudonym; the leaves have all 32."""
 
 
 class Page:
@@ -64,8 +73,8 @@ class Page:
             f"<h2>What was asked for</h2>\n<table>\n{asked}</table>\n"
             f"<h2>Logs</h2>\n<table>\n<tr><th>log</th><th>records</th></tr>\n{logs}</table>\n"
             f"{_HOW_TO_CHECK}"
-            "<h2>Records</h2>\n<table>\n<tr><th>when</th><th>tenant</th><th>class</th><th>what</th>"
-            f"<th>tool</th><th>position</th></tr>\n{''.join(self._rows)}</table>\n"
+            '<h2>Records</h2>\n<table class="records">\n'
+            f"<tr>{_HEADS}</tr>\n{''.join(self._rows)}</table>\n"
             + (f"<p>{more:,} more are in plain.jsonl.</p>\n" if more else "")
             + "</body>\n</html>\n"
         )
@@ -83,13 +92,18 @@ stands.</p>
 
 def _row(one: Chosen) -> str:
     leaf = read(one.leaf)
-    cells = [_when(leaf.ts), leaf.tenant, leaf.audit_class, leaf.type or leaf.kind, leaf.tool]
+    if one.event is None:
+        who = [(value or "")[:_SHORT] for value in (leaf.user, leaf.session)]
+    else:
+        who = [one.event.get("user"), one.event.get("session")]
+    about = [leaf.audit_class, leaf.type or leaf.kind, leaf.tool]
+    cells = [_when(leaf.ts), leaf.tenant, *who, *about]
     said = _said(one)
     return (
         "<tr>"
         + "".join(f"<td>{_text(cell)}</td>" for cell in cells)
         + f"<td>{_text(one.log)} {one.index:,}</td></tr>\n"
-        + f'<tr><td></td><td colspan="5">{said}</td></tr>\n'
+        + f'<tr><td></td><td colspan="7">{said}</td></tr>\n'
     )
 
 
