@@ -113,8 +113,8 @@ def _sessions(rig: Rig, tenant: str) -> list[bytes]:
     sessions = (("hers", ANN, ANN), ("his", BOB, BOB), ("meeting", ANN, BOB), ("noted", BOB, ANN))
     lines = []
     for number, (session, first, second) in enumerate(sessions):
-        which = {"tenant": tenant, "session": session, "epoch": f"{number:016x}"}
-        start = {"type": "session_start", "data": {"model": "x"}}
+        which: dict[str, Any] = {"tenant": tenant, "session": session, "epoch": f"{number:016x}"}
+        start: dict[str, Any] = {"type": "session_start", "data": {"model": "x"}}
         lines += [
             rig.line(1, **which, **start, user=first),
             rig.line(2, **which, **(start if session == "meeting" else {}), user=second),
