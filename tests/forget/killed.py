@@ -1,6 +1,6 @@
-"""``python -m tests.forget.killed POINT ARGUMENTS``: a command that is killed on its way.
+"""``python -m tests.forget.killed POINTS ARGUMENTS``: a command that is killed on its way, again.
 
-At the end of the phase POINT, or where it says POINT.
+At the end of each phase that POINTS names, or where it says so; one process after the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import sys
 from typing import Any
 
 from headrace.cli import main, progress
+from headrace.cli.forget import run as _imported_before_it_forks
 from headrace.cli.forget.request import Request, Requests
+
+assert _imported_before_it_forks
 
 
 def run(point: str, arguments: list[str]) -> None:
@@ -32,4 +35,10 @@ def run(point: str, arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2:])
+    for each in sys.argv[1].split(","):
+        pid = os.fork()
+        if not pid:
+            run(each, sys.argv[2:])
+        _, status = os.waitpid(pid, 0)
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+            sys.exit(f"{each}: was not killed: {status}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,8 +104,7 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     archived(settings, tenant, 2 * EVENTS)
 
     command = ("forget", "--tenant", tenant, "--user", ann, "--yes", "--json", "--elsewhere", "0s")
-    for point in KILLED_AT:
-        killed(stack, point, command)
+    killed(stack, KILLED_AT, command)
     ran = on_stack(*command)
     assert ran.code == 0, ran
     made = only(ran)
@@ -143,18 +141,18 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     assert verdict(on_stack, tenant)["adds_up"]
 
 
-def killed(stack: LocalStack, point: str, command: tuple[str, ...]) -> None:
-    """Run the command until it kills itself."""
+def killed(stack: LocalStack, points: tuple[str, ...], command: tuple[str, ...]) -> None:
+    """Run the command until it kills itself, once a point."""
     state_dir = str(stack.settings.state_dir)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.forget.killed", point, *command],
+        [sys.executable, "-m", "tests.forget.killed", ",".join(points), *command],
         env={**os.environ, "HEADRACE_STATE_DIR": state_dir},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
-    assert done.returncode == -signal.SIGKILL, (point, done)
+    assert done.returncode == 0, done
 
 
 def check_completion(stack: LocalStack, on_stack: Cli, tenant: str, ann: str, request: str) -> None:

@@ -208,6 +208,7 @@ class LocalStack:
         self.settings = replace(self.settings, metrics_url=metrics, console_url=console)
         self.writer = replace(self.writer, metrics_url=metrics, console_url=console)
         self._dir.keep_ports({**_ports(kafka, clickhouse), "http": port})
+        scrub = self.settings.scrub
         write_private(
             self._dir.stack_file,
             {
@@ -215,6 +216,7 @@ class LocalStack:
                 "clickhouse": self.settings.need_clickhouse().url,
                 "metrics": metrics,
                 "console": console,
+                "scrub": str(scrub.absolute()) if scrub else "",
             },
         )
 

@@ -222,6 +222,7 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
     stack = _read_stack(state_dir / "stack.json")
     servers = environ.get("HEADRACE_KAFKA") or stack.get("kafka")
     url = environ.get("HEADRACE_CLICKHOUSE_URL") or stack.get("clickhouse")
+    scrub = stack.get("scrub")
     return Settings(
         state_dir=state_dir,
         kafka=_kafka(environ, servers) if servers else None,
@@ -238,7 +239,7 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
         prices=_path(environ, "HEADRACE_PRICES"),
         external_url=environ.get("HEADRACE_EXTERNAL_URL", ""),
         audit=_audit(environ),
-        scrub=_path(environ, "HEADRACE_SCRUB"),
+        scrub=_path(environ, "HEADRACE_SCRUB") or (Path(scrub) if scrub else None),
         metrics_url=stack.get("metrics"),
         console_url=stack.get("console"),
     )

@@ -176,6 +176,8 @@ def _show_dry_run(counted: dict[str, Any], as_json: bool) -> None:
     print_table(("would go", "count"), counted["would_remove"].items(), right=("count",))
     for why, count in counted["would_keep"].items():
         say(f"would stay: evidence under {count} data keys: {why}")
+    if counted["crowd"]:
+        say(counted["crowd"])
 
 
 def _show(made: dict[str, Any], as_json: bool) -> int:

@@ -73,16 +73,20 @@ def erase(archive: Archive, order: Order, cluster: str | None, say: Callable[[st
     on = f"ON CLUSTER `{cluster}`" if cluster else ""
     say("counting what goes")
     keep_account(archive, order)
-    for table, condition in find.conditions(order).items():
-        say(f"rewriting {table}")
-        with _short_lived_parts(archive, table, on):
+    old = _OldParts(archive, cluster, on)
+    with contextlib.ExitStack() as stack:
+        for table, condition in find.conditions(order).items():
+            say(f"rewriting {table}")
+            stack.enter_context(_short_lived_parts(archive, table, on))
             # Waits for every replica. Not an ON CLUSTER: replicas tell each other of mutations.
             archive.command(
                 f"ALTER TABLE {table} DELETE WHERE {condition}",
                 {"tenant": order.tenant},
                 {"mutations_sync": 2},
             )
-            _until_old_parts_are_gone(archive, table, cluster=cluster, on=on, say=say)
+            # Those that are replaced from now on hold nothing of the person.
+            old.see(table)
+        old.wait(say)
 
 
 def keep_account(archive: Archive, order: Order) -> None:
@@ -144,28 +148,44 @@ def _own_setting(archive: Archive, table: str) -> int | None:
     return int(value) if value and int(value) != KEEP_OLD_PARTS_S else None
 
 
-def _until_old_parts_are_gone(
-    archive: Archive, table: str, *, cluster: str | None, on: str, say: Callable[[str], None]
-) -> None:
-    parts = f"clusterAllReplicas('{cluster}', system.parts)" if cluster else "system.parts"
-    old = (
-        f"SELECT hostName() AS host, name FROM {parts}"
-        " WHERE database = currentDatabase() AND table = {table:String} AND NOT active"
-    )
+class _OldParts:
+    """Replaced parts that are still on the server's disk."""
 
-    def there() -> set[tuple[Any, Any]]:
-        return {(row["host"], row["name"]) for row in archive.rows(old, {"table": table})}
+    def __init__(self, archive: Archive, cluster: str | None, on: str) -> None:
+        parts = f"clusterAllReplicas('{cluster}', system.parts)" if cluster else "system.parts"
+        self._query = (
+            f"SELECT hostName() AS host, table, name FROM {parts}"
+            " WHERE database = currentDatabase() AND table IN {tables:Array(String)} AND NOT active"
+        )
+        self._archive = archive
+        self._on = on
+        self._waiting = set[tuple[Any, ...]]()
 
-    # Those that are replaced from now on hold nothing of the person.
-    waiting, deadline = there(), time.monotonic() + GONE_WITHIN_S
-    while waiting := waiting & there():
-        if time.monotonic() > deadline:
-            raise CommandError(
-                f"{len(waiting)} replaced parts of {table} are still on ClickHouse's disk: run the"
-                " same command again to go on"
-            )
-        say(f"waiting until {len(waiting)} replaced parts of {table} are gone")
-        # The cleanup looks now, not within half a minute, on servers that know how.
-        with contextlib.suppress(CommandError):
-            archive.command(f"SYSTEM START CLEANUP {on} {table}")
-        time.sleep(POLL_S)
+    def see(self, table: str) -> None:
+        """Take in those that a table has now."""
+        self._waiting |= self._there([table])
+
+    def wait(self, say: Callable[[str], None]) -> None:
+        """Return once all that were seen are gone. Raises CommandError."""
+        deadline = time.monotonic() + GONE_WITHIN_S
+        while tables := self._look():
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"{len(self._waiting)} replaced parts of {', '.join(tables)} are still on"
+                    " ClickHouse's disk: run the same command again to go on"
+                )
+            say(f"waiting until {len(self._waiting)} replaced parts are gone")
+            # The cleanup looks now, not within half a minute, on servers that know how.
+            for table in tables:
+                with contextlib.suppress(CommandError):
+                    self._archive.command(f"SYSTEM START CLEANUP {self._on} {table}")
+            time.sleep(POLL_S)
+
+    def _look(self) -> list[str]:
+        """Return the tables that still have some."""
+        self._waiting &= self._there(sorted({table for _, table, _ in self._waiting}))
+        return sorted({table for _, table, _ in self._waiting})
+
+    def _there(self, tables: list[str]) -> set[tuple[Any, ...]]:
+        rows = self._archive.rows(self._query, {"tables": tables})
+        return {(row["host"], row["table"], row["name"]) for row in rows}

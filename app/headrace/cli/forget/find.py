@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headrace.cli.archive import Archive
+from headrace.cli.forget.crowd import Crowd
 from headrace.cli.forget.marks import is_session, is_user, mark_of
 from headrace.cli.forget.stores import STORES, Holds
 from headrace.events.identity import UNBOUND_SESSION
@@ -13,8 +14,8 @@ from headrace.streams.erasure.order import Order
 
 # A session is the person's where nobody else is named in it. What came late names sessions by mark.
 _SESSIONS: Final = """
-SELECT session, count() AS events, countIf(user != '' AND NOT {is_user}) AS others,
-    countIf(user = '') AS nameless
+SELECT session, countIf(user != '' AND NOT {is_user} AND NOT ({is_anybody} AND {known})) AS others,
+    countIf(user = '' OR {is_anybody}) AS nameless
 FROM events_raw
 WHERE tenant = {{tenant:String}} AND session IN
 (
@@ -22,6 +23,8 @@ WHERE tenant = {{tenant:String}} AND session IN
     UNION DISTINCT
     SELECT session FROM events_raw WHERE tenant = {{tenant:String}} AND {mark} IN
         (SELECT session FROM erased_ledger WHERE tenant = {{tenant:String}} AND salt = '{salt}')
+    UNION DISTINCT
+    SELECT session FROM events_raw WHERE tenant = {{tenant:String}} AND {in_evidence}
 )
 GROUP BY session
 ORDER BY session
@@ -40,13 +43,18 @@ class Findings:
     """Events of shared sessions that name nobody, and stay."""
 
 
-def find(archive: Archive, order: Order) -> Findings:
-    """Find the sessions of an order's user."""
+def find(archive: Archive, order: Order, crowd: Crowd | None = None) -> Findings:
+    """Find the sessions of an order's user; ``crowd``: among whom scrubbing hid them."""
     query = _SESSIONS.format(
-        is_user=is_user(order), mark=mark_of(order, "session", "session"), salt=order.salt.hex()
+        is_user=is_user(order),
+        is_anybody="0" if crowd is None else crowd.is_of(order),
+        known=is_session(order, crowd.own if crowd else ()),
+        in_evidence=is_session(order, crowd.own | crowd.shared if crowd else ()),
+        mark=mark_of(order, "session", "session"),
+        salt=order.salt.hex(),
     )
     findings = Findings()
-    for session, _, others, nameless in archive.stream(query, {"tenant": order.tenant}):
+    for session, others, nameless in archive.stream(query, {"tenant": order.tenant}):
         if others or session == UNBOUND_SESSION:
             findings.shared.append(session)
             findings.nameless += nameless

@@ -27,12 +27,21 @@ def mark_of(order: Order, kind: Kind, column: str) -> str:
 
 def is_user(order: Order) -> str:
     """Return a condition: the row names the person."""
-    return f"(user != '' AND {mark_of(order, 'user', 'user')} = '{order.user}')"
+    return f"(user != '' AND {_is_one_of(order, 'user', {order.user, *order.also})})"
+
+
+def is_named(order: Order, name: str) -> str:
+    """Return a condition: the row names the user of this mark."""
+    return f"(user != '' AND {_is_one_of(order, 'user', (name,))})"
 
 
 def is_session(order: Order, marks: Collection[str]) -> str:
     """Return a condition: the row is of one of these sessions."""
     if not marks:
         return "0"
+    return f"({_is_one_of(order, 'session', marks)})"
+
+
+def _is_one_of(order: Order, kind: Kind, marks: Collection[str]) -> str:
     listed = ", ".join(f"'{mark}'" for mark in sorted(marks))
-    return f"({mark_of(order, 'session', 'session')} IN ({listed}))"
+    return f"{mark_of(order, kind, kind)} IN ({listed})"

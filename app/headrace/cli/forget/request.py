@@ -56,6 +56,10 @@ class Request:
     marks: list[str] = field(default_factory=list)
     """Of these sessions, and of the one that probes are sent in."""
     phase: str = ""
+    also: list[str] = field(default_factory=list)
+    """Marks of what scrubbing makes of the user, and of nobody else."""
+    aliases: list[str] = field(default_factory=list)
+    """The same in plain. Empty once it is done."""
     subject: str = ""
     """The person's pseudonym in the audit trail."""
     finished_at: float | None = None
@@ -78,9 +82,16 @@ class Request:
         self.marks += [one for one in marks.values() if one not in self.marks]
         return len(self.marks) > before
 
+    def call(self, aliases: Iterable[str]) -> None:
+        """Take in what else the user is called."""
+        salt = bytes.fromhex(self.salt)
+        self.aliases = sorted({*self.aliases, *aliases})
+        marks = (mark(salt, "user", self.tenant, one) for one in self.aliases)
+        self.also = sorted({*self.also, *marks})
+
     def close(self, now: float) -> None:
         """Forget the names: the request is done."""
-        self.user, self.sessions, self.shared = None, [], []
+        self.user, self.aliases, self.sessions, self.shared = None, [], [], []
         self.finished_at = now
 
     def past(self, phase: str) -> bool:
@@ -94,7 +105,8 @@ class Request:
     def order(self) -> Order:
         """Return the standing order."""
         salt, marks = bytes.fromhex(self.salt), frozenset(self.marks)
-        return Order(self.id, self.tenant, salt, self.mark, marks, self.requested_at)
+        also = frozenset(self.also)
+        return Order(self.id, self.tenant, salt, self.mark, marks, self.requested_at, also)
 
     def without_probes(self) -> Order:
         """Return what the order says of the person alone, for counting."""

@@ -16,7 +16,17 @@ from urllib.parse import quote, urlsplit
 
 from headrace.cli.archive import Archive, connect
 from headrace.cli.faults import CommandError
-from headrace.cli.forget import certificate, evidence, files, find, honour, keys, letters, search
+from headrace.cli.forget import (
+    certificate,
+    evidence,
+    files,
+    find,
+    honour,
+    keys,
+    letters,
+    search,
+    whom,
+)
 from headrace.cli.forget.certificate import Found, Pending
 from headrace.cli.forget.erase import erase
 from headrace.cli.forget.needles import Needles
@@ -78,7 +88,7 @@ class Forgetting:
 
     def _request(self, archive: Archive) -> None:
         self._say("finding what there is")
-        self._find(archive)
+        whom.look(self._settings, archive, self.request)
         store = keys.keys_of(self._settings, archive)
         user = self.request.user or ""
         self.request.subject = (
@@ -99,17 +109,9 @@ class Forgetting:
                     say=self._say,
                 )
             )
-            if not self._find(archive):
+            if not whom.look(self._settings, archive, self.request):
                 return
             self._requests.save(self.request)
-
-    def _find(self, archive: Archive) -> bool:
-        """Look for the person's sessions; whether one was new."""
-        findings = find.find(archive, self.request.order())
-        self.request.shared = findings.shared
-        if findings.nameless:
-            self.request.certificate["nameless"] = findings.nameless
-        return self.request.add(findings.own)
 
     def _files(self, archive: Archive) -> None:
         self._say("blanking spools and logs on this machine")
@@ -189,7 +191,8 @@ class Forgetting:
         return asyncio.run(cluster_id(self._settings)).startswith(LOCAL_CLUSTER)
 
     def _needles(self) -> Needles:
-        return Needles([self.request.user or "", *self.request.sessions])
+        request = self.request
+        return Needles([request.user or "", *request.aliases, *request.sessions])
 
     def _emit(self, phase: str, **more: Any) -> None:
         request = self.request
@@ -219,7 +222,9 @@ class Forgetting:
         )
         if nameless := so_far.get("nameless"):
             why = f"{nameless:,} events of sessions that others share: they name nobody"
-            found.kept.append(("ClickHouse events_raw", why))
+            found.kept.append((_EVENTS_RAW, why))
+        if crowd := so_far.get("crowd"):
+            found.kept.append((_EVENTS_RAW, crowd))
         return found
 
     def _certify(self, found: Found) -> dict[str, Any]:
@@ -232,6 +237,7 @@ class Forgetting:
         return made
 
 
+_EVENTS_RAW: Final = "ClickHouse events_raw"
 _STAYS: Final = [
     ("audit trail", "the evidence of this request: a pseudonym, kept for ever"),
     ("agent.erasures", "the standing order: marks, no names"),
@@ -310,9 +316,7 @@ def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
     """Count what would go. Changes nothing, writes nothing."""
     request = Request.new(tenant, user, None)
     with connect(with_writer(settings)) as archive:
-        findings = find.find(archive, request.order())
-        request.add(findings.own)
-        request.shared = findings.shared
+        whom.look(settings, archive, request)
         counts = find.count(archive, request.order())
         store = keys.keys_of(settings, archive)
     order = request.order()
@@ -323,10 +327,11 @@ def dry_run(settings: Settings, tenant: str, user: str) -> dict[str, Any]:
     counts["data keys"] = len(plan.shred)
     return {
         "tenant": tenant,
-        "sessions": len(findings.own),
-        "shared_sessions": len(findings.shared),
+        "sessions": len(request.sessions),
+        "shared_sessions": len(request.shared),
         "would_remove": counts,
         "would_keep": dict(plan.kept),
+        "crowd": request.certificate.get("crowd"),
     }
 
 
@@ -352,7 +357,8 @@ def complete(settings: Settings, name: str, user: str, say: Say) -> dict[str, An
         raise CommandError(f"{name} was interrupted: run `headrace forget` for the person again")
     if not request.is_about(request.tenant, user):
         raise CommandError(f"{name} is not about that user")
-    now, needles, order = time.time(), Needles([user]), request.order()
+    alone, _ = whom.aliases(settings, request.tenant, user)
+    now, needles, order = time.time(), Needles([user, *alone]), request.order()
     cluster = asyncio.run(cluster_id(settings))
     before = request.certificate
     found = Found(

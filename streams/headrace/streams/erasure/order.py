@@ -4,7 +4,7 @@ A record of ``agent.erasures``: its key is ``<request>/<number>`` (a person may 
 than one record holds), its value::
 
     {"v":1,"request":"f-0123456789ab","tenant":"acme","salt":"<32 hex>","user":"<32 hex>",
-     "sessions":["<32 hex>",…],"requested_at":1704067200.0}
+     "also":["<32 hex>",…],"sessions":["<32 hex>",…],"requested_at":1704067200.0}
 
 The marks are HMAC-SHA256 under the order's own salt, cut to 128 bits. Whoever has the order can try
 a name against it, and learns nothing without one; two orders' marks cannot be compared.
@@ -58,13 +58,15 @@ class Order:
     """Marks."""
     requested_at: float
     """Seconds since 1970."""
+    also: frozenset[str] = frozenset()
+    """Marks of what scrubbing makes of the user: a dead letter that is sent again has that."""
 
     def mark(self, kind: Kind, value: str) -> str:
         return mark(self.salt, kind, self.tenant, value)
 
     def covers(self, session: str, user: str | None) -> bool:
         """Whether an event of the order's tenant is the person's. Names, not marks."""
-        if user and self.mark("user", user) == self.user:
+        if user and self.mark("user", user) in {self.user, *self.also}:
             return True
         return bool(self.sessions) and self.mark("session", session) in self.sessions
 
@@ -85,6 +87,7 @@ def _encode(order: Order) -> bytes:
             "tenant": order.tenant,
             "salt": order.salt.hex(),
             "user": order.user,
+            "also": sorted(order.also),
             "sessions": sorted(order.sessions),
             "requested_at": order.requested_at,
         }
@@ -98,6 +101,7 @@ class _Record(msgspec.Struct):
     user: str
     sessions: list[str]
     requested_at: float
+    also: list[str] = msgspec.field(default_factory=list)
 
 
 _record: Final = msgspec.json.Decoder(_Record).decode
@@ -117,6 +121,7 @@ def decode(value: bytes) -> Order:
         found.user,
         frozenset(found.sessions),
         found.requested_at,
+        frozenset(found.also),
     )
 
 

@@ -54,6 +54,10 @@ class Marks:
             return True
         if _MASKED.fullmatch(text):
             return len(text.decode(errors="replace")) <= len(_STARS) + _KEPT
+        return self.is_pseudonym(tenant, text)
+
+    def is_pseudonym(self, tenant: str, text: bytes) -> bool:
+        """Whether all of a text is a mark that stands for one text alone."""
         found = _PSEUDONYM.fullmatch(text)
         if found is None or self._key is None:
             return False

@@ -6,11 +6,14 @@ what comes out is JSON wherever what went in was.
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
+
+import orjson
 
 from headrace.events.envelope import SEQ_MARK
 from headrace.streams.scrub.event import Event, Plan, Tally
@@ -35,6 +38,14 @@ class Scrubbed:
     failed: set[int] = field(default_factory=set)
     """Those of them that could be read, but the scrubber failed on."""
     tally: Tally = field(default_factory=Tally)
+
+
+class ScrubbedUser(NamedTuple):
+    """What a user is called where everything was scrubbed."""
+
+    name: str
+    alone: bool
+    """Nobody else is called so."""
 
 
 class Scrubber:
@@ -115,6 +126,14 @@ class Scrubber:
             return self.scrub_one(prefix + b"}", found)[:-1], found
         except UnreadableError:
             return None
+
+    def user(self, tenant: str, name: str) -> ScrubbedUser:
+        """Scrub the name of a user as it is in every event of theirs."""
+        tally = Tally(samples=[])
+        event = json.dumps({"tenant": tenant, "user": name, "data": {}}).encode()
+        scrubbed: str = orjson.loads(self.scrub_one(event, tally))["user"]
+        marks = (hit.mark for hit in tally.samples or ())
+        return ScrubbedUser(scrubbed, all(self._marks.is_pseudonym(tenant, one) for one in marks))
 
     def is_readable(self, value: bytes) -> bool:
         """Whether a value that nothing was found in had been understood."""
