@@ -52,10 +52,10 @@ class SplitBehaviour:
         assert await again.metric("headrace_audit_redone_total") == 0
 
     async def test_kills_change_nothing(self, rig: AuditRig) -> None:
-        for start in (1, 3001):
+        for start in (1, 1501):
             worker = await rig.start(name="audit")
             before = await rig.written()
-            await rig.produce(some(start, start + 2999))
+            await rig.produce(some(start, start + 1499))
             await wait_until(partial(more_than, rig, before), 60, what="more evidence")
             producing = asyncio.create_task(rig.produce(some(max(1, start - 500), start + 999)))
             await asyncio.sleep(0)
@@ -66,19 +66,19 @@ class SplitBehaviour:
 
     async def test_who_was_away_and_who_took_over(self, rig: AuditRig) -> None:
         away = await rig.begin()
-        await rig.produce(some(1, 2000))
+        await rig.produce(some(1, 600))
         await rig.agree()
-        await rig.produce(some(2001, 6000))
+        await rig.produce(some(601, 3600))
         away.process.send_signal(signal.SIGSTOP)
         other = await rig.begin()
-        await rig.produce(some(5001, 7000))
+        await rig.produce(some(3301, 4200))
         await rig.agree()
         away.process.send_signal(signal.SIGCONT)
-        await rig.produce(some(7001, 9000))
+        await rig.produce(some(4201, 5100))
         await rig.agree()
         await wait_until(away.healthy, 60, what="healthy again")
         assert await asyncio.to_thread(other.stop) == 0, other.log.read_text()[-3000:]
-        await rig.produce(some(8001, 9500))
+        await rig.produce(some(4801, 5400))
         await rig.agree()
 
 

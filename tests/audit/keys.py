@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Collection
 
-from headrace.sinks.audit.keys import DataKey, KeyName
+from headrace.sinks.audit.keys import DataKey, KeyName, ShreddedError
 
 SECRET = b"tests"
 
@@ -34,11 +34,14 @@ class DerivedKeys:
             self._shredded[name] += 1
 
     def by_id(self, key_id: str) -> bytes:
+        subject, audit_class, generation = key_id.split(".")
+        if int(generation) <= self._shredded[KeyName(subject, audit_class)]:
+            raise ShreddedError(key_id, 1_764_000_000.0)
         return _derived(key_id)
 
     def _key(self, name: KeyName, generation: int) -> DataKey:
         key_id = f"{name.subject}.{name.audit_class}.{generation}"
-        return DataKey(key_id, self.by_id(key_id))
+        return DataKey(key_id, _derived(key_id))
 
 
 def _derived(*parts: str) -> bytes:

@@ -74,7 +74,9 @@ class AuditRig(Rig):
             return logs if all(agrees(*pair, self.keys) for pair in pairs) else None
 
         try:
-            return await wait_until(same, timeout, what="the evidence that the events are") or []
+            # It reads all there is each time, and the workers are to have the processors, too.
+            what = "the evidence that the events are"
+            return await wait_until(same, timeout, interval=0.3, what=what) or []
         except AssertionError as error:
             logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
             state = [

@@ -95,7 +95,8 @@ def good(splitter: Splitter, entries: list[Entry]) -> None:
     assert [one.head.index for one in entries] == list(range(len(entries)))
     assert all(after.head.prev == before.hash.hex() for before, after in pairwise(entries))
     want = [(one.offset, one.value) for one in expected(splitter.records, policies_of(entries))]
-    assert evidence(entries, splitter.real_keys) == want
+    nothing_shredded = cast("DataKeys", DerivedKeys())
+    assert evidence(entries, nothing_shredded) == want
 
 
 values = st.lists(
@@ -236,6 +237,22 @@ def test_another_event_of_a_shredded_key_is_noticed() -> None:
     splitter.begin()
     with pytest.raises(RedoError, match="what is made of offset 0"):
         splitter.split(1)
+
+
+def test_a_redo_makes_no_key_of_who_was_shredded() -> None:
+    splitter = Splitter(source([line(1), line(6)]))
+    splitter.split(1)
+    (name,) = splitter.keys.asked[-1]
+    splitter.keys.shred(name)
+    splitter.begin()
+    splitter.split(1)
+    assert splitter.redone == 1
+    assert splitter.keys.asked[-1] == set()
+    splitter.split(1)
+    assert splitter.keys.asked[-1] == {name}
+    assert [one.head.key for one in splitter.entries()[1:]] == [
+        f"{name.subject}.{name.audit_class}.{generation}" for generation in (1, 2)
+    ]
 
 
 def test_a_policy_judges_from_where_its_entry_says() -> None:

@@ -6,4 +6,4 @@ from tests.audit.behaviour import SplitBehaviour
 
 
 class TestSplitEmbedded(SplitBehaviour):
-    session_timeout = 3.0
+    session_timeout = 2.0

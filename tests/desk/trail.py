@@ -6,9 +6,8 @@ import asyncio
 from typing import Any
 
 import orjson
-from aiokafka import TopicPartition
 
-from headrace.cli.kafka import consumer
+from headrace.cli.kafka import consumer, partitions_of
 from headrace.events import topics
 from headrace.events.settings import Settings
 from headrace.streams.read_to import read_to
@@ -22,10 +21,8 @@ def told(settings: Settings, tenant: str, kind: str) -> list[dict[str, Any]]:
 
 async def _events(settings: Settings) -> list[dict[str, Any]]:
     async with consumer(settings) as client:
-        topic = settings.topic(topics.EVENTS)
-        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        partitions = await partitions_of(client, settings.topic(topics.EVENTS))
         client.assign(partitions)
-        for tp in partitions:
-            client.seek(tp, 0)
+        await client.seek_to_beginning(*partitions)
         ends = await client.end_offsets(partitions)
         return [orjson.loads(record.value) async for record in read_to(client, ends)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.events.envelope import Envelope
-from headrace.sinks.audit.keys import DataKey, DataKeys, KeyName
+from headrace.sinks.audit.keys import DataKey, DataKeys, KeyName, ShreddedError
 from headrace.sinks.audit.leaf import Leaf, Pseudonyms
 
 
@@ -49,21 +49,33 @@ class Sealing:
     """By which names and which key an event is sealed."""
 
     who: Pseudonyms
-    key: DataKey
+    key: DataKey | None
+    """None: it was sealed before, and what by was shredded since."""
 
 
 def sealings(keys: DataKeys, found: Sequence[Found]) -> list[Sealing]:
     """Ask for the names and the keys of all these events at once. Blocks: for a thread.
 
-    Raises what the keys raise.
+    A key is made for none but what is to be written. Raises what the keys raise.
     """
     whos = [_who(keys, one.event) for one in found]
     names = [
-        KeyName(who.user or who.session, one.audit_class)
+        KeyName(who.user or who.session, one.audit_class) if one.written is None else None
         for who, one in zip(whos, found, strict=True)
     ]
-    current = keys.current(set(names))
-    return [Sealing(who, current[name]) for who, name in zip(whos, names, strict=True)]
+    current = keys.current({name for name in names if name is not None})
+    return [
+        Sealing(who, current[name] if name is not None else _key_of(keys, one.written))
+        for who, name, one in zip(whos, names, found, strict=True)
+    ]
+
+
+def _key_of(keys: DataKeys, written: Written | None) -> DataKey | None:
+    key_id = written.head.key if written is not None else None
+    try:
+        return DataKey(key_id, keys.by_id(key_id)) if key_id is not None else None
+    except ShreddedError:
+        return None
 
 
 def _who(keys: DataKeys, event: Envelope) -> Pseudonyms:

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from headrace.events.envelope import decode
 from headrace.events.errors import EnvelopeError, HeadraceError
-from headrace.sinks.audit.leaf import POLICY, Leaf, Position, event_leaf, policy_leaf
+from headrace.sinks.audit.keys import DataKey
+from headrace.sinks.audit.leaf import POLICY, Leaf, Position, Pseudonyms, event_leaf, policy_leaf
 from headrace.sinks.audit.tree.merkle import leaf_hash
 from headrace.streams.audit.fold import Fold
 from headrace.streams.audit.found import Change, Found, Sealing, Written
@@ -237,8 +238,11 @@ class Partition:
                 self._compare(one, one.written, next(sealing))
             else:
                 by = next(sealing)
+                if by.key is None:
+                    raise RedoError(f"log {self.log}: there is no key for offset {one.offset}")
                 at = Position(self.log, self._next, self._prev, one.offset)
-                entries.append((by.who.session.encode(), self._appended(_leaf(one, at, by))))
+                leaf = _leaf(one, at, by.who, by.key)
+                entries.append((by.who.session.encode(), self._appended(leaf)))
         return entries
 
     def _change(self, one: Change) -> bytes:
@@ -252,9 +256,9 @@ class Partition:
     def _compare(self, one: Found, written: Written, by: Sealing) -> None:
         self._counts.redone += 1
         before = written.head
-        if before.key == by.key.id:
+        if by.key is not None:
             at = Position(self.log, before.index, before.prev, one.offset)
-            same = leaf_hash(_leaf(one, at, by)) == written.hash
+            same = leaf_hash(_leaf(one, at, by.who, by.key)) == written.hash
         else:  # the key that it was sealed by is no longer there
             same = _claims(before) == _claims_of(one, by)
         if not same:
@@ -295,18 +299,18 @@ class Partition:
         return cls(log, policy, bounds, fold=Fold.from_data(data["fold"]))
 
 
-def _leaf(one: Found, at: Position, by: Sealing) -> bytes:
+def _leaf(one: Found, at: Position, who: Pseudonyms, key: DataKey) -> bytes:
     return event_leaf(
         at,
         ts=one.event.ts,
         policy=one.policy,
         audit_class=one.audit_class,
         identity=one.event.identity,
-        who=by.who,
+        who=who,
         type=one.event.type,
         tool=one.event.data.get("tool"),
-        key_id=by.key.id,
-        key=by.key.key,
+        key_id=key.id,
+        key=key.key,
         value=one.value,
     )
 
