@@ -22,6 +22,7 @@ from headrace.sinks.audit.keys.master import LocalMasterKey
 from headrace.sinks.audit.keys.names import KeyName
 from headrace.sinks.audit.keys.s3 import S3Store
 from headrace.sinks.audit.keys.store import KeyStore
+from tests.stack.aws_models import models_read_once
 
 settings.register_profile(
     "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -40,7 +41,8 @@ def moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    with models_read_once():
+        yield f"http://{host}:{port}"
     server.stop()
 
 

@@ -8,6 +8,7 @@ import pytest
 from boto3.session import Session
 from moto.server import ThreadedMotoServer
 
+from tests.stack.aws_models import models_read_once
 from tests.support import unique
 
 
@@ -18,7 +19,8 @@ def s3_server() -> Iterator[str]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
+        with models_read_once():
+            yield f"http://{host}:{port}"
     finally:
         server.stop()
 
