@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -210,6 +211,26 @@ def a_link(tmp_path: Path, source_log: str, audit: str) -> Link:
     settings = Settings(state_dir=tmp_path, kafka=KafkaSettings("127.0.0.1:9"))
     logs = Incarnations(source_log, audit)
     return Link(settings, cast("Any", None), cast("Any", None), logs, AsyncExitStack())
+
+
+async def test_a_state_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, rename = os.fsync, Path.replace
+
+    def synced(fd: int) -> None:
+        done.append("sync")
+        sync(fd)
+
+    def renamed(draft: Path, name: Path) -> Path:
+        done.append("name")
+        return rename(draft, name)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    await FileStates(tmp_path, "audit").save(0, b"{}")
+    assert done == ["sync", "name"]
 
 
 async def test_agent_audit_made_anew_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.support import unique, wait_until, wait_until_sync
 
 __all__ = ["cli"]
 
-WORKERS = ("archive", "metrics")
+WORKERS = ("archive", "metrics", "audit")
 KILLED_AT = (
     *("requested", "honoured", "files", "counting what goes", "rewriting epochs_ledger"),
     *("archive", "letters", "keys"),

@@ -210,6 +210,7 @@ class TestBlanking:
         one = order("t", "ann")
         seen = files.look(spool, one)
         assert (seen.delivered, seen.waiting) == (1, 1)
+        assert [value for _, _, value in seen.lines] == [b""]  # a spool is larger than a memory
         files.blank_spool(spool, one)
         after = lane.segment_path(1).read_bytes()
         assert after == b" " * len(lines[0]) + content[len(lines[0]) :]

@@ -71,6 +71,8 @@ class FileStates:
         try:
             with os.fdopen(fd, "wb") as file:
                 file.write(_packed(content))
+                file.flush()
+                os.fsync(fd)  # or its name may be durable before it is
             fresh.replace(path)
         except BaseException:
             fresh.unlink(missing_ok=True)

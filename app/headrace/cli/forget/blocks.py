@@ -14,7 +14,6 @@ from typing import Any, Final
 import cramjam
 
 _HEAD: Final = struct.Struct("<16xBII")
-_CHECKSUM: Final = 16
 _HEADER: Final = 9
 _NONE: Final = 0x02
 _LZ4: Final = 0x82

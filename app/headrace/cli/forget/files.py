@@ -15,7 +15,7 @@ from pathlib import Path
 from headrace.events.settings import Settings
 from headrace.producers.lane import Lane
 from headrace.producers.sources import TORN
-from headrace.streams.erasure.ledger import Lines, lines_of
+from headrace.streams.erasure.ledger import Lines, lines_of, telling
 from headrace.streams.erasure.order import Order
 from headrace.streams.erasure.owner import Owner, owner_of
 
@@ -49,7 +49,7 @@ def look(settings: Settings, order: Order) -> Spooled:
                 found.waiting += 1
             else:
                 found.delivered += 1
-                found.lines.append((order, owner, line))
+                found.lines.append((order, owner, telling(owner, line)))
     return found
 
 

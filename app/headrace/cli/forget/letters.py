@@ -22,7 +22,7 @@ from headrace.events import topics
 from headrace.events.settings import Settings
 from headrace.streams import away
 from headrace.streams import dead_letters as names
-from headrace.streams.erasure.ledger import Lines, lines_of
+from headrace.streams.erasure.ledger import Lines, lines_of, telling
 from headrace.streams.erasure.order import Order
 from headrace.streams.erasure.owner import Owner, owner_of
 from headrace.streams.producer import start_producer
@@ -53,7 +53,7 @@ async def look(settings: Settings, order: Order) -> Letters:
             continue
         letters.theirs += bool(record.value)
         if dict(record.headers).get(names.SOURCE_TOPIC) == events:
-            letters.found.append((order, owner, record.value or b""))
+            letters.found.append((order, owner, telling(owner, record.value or b"")))
     return letters
 
 

@@ -25,13 +25,11 @@ from headrace.streams.erasure.order import SALT_BYTES, Order, mark
 
 PHASES: Final = (
     "requested",
-    "ordered",
     "honoured",
     "files",
     "archive",
     "letters",
     "keys",
-    "search",
     "done",
 )
 """What has been finished, in order."""

@@ -56,6 +56,11 @@ def lines_of(found: Iterable[tuple[Order, Owner, bytes]]) -> Lines:
     return lines
 
 
+def telling(owner: Owner, value: bytes) -> bytes:
+    """Return what :func:`lines_of` needs of a value; of most nothing: they may be gigabytes."""
+    return value if owner.type in {types.EPOCH_END, types.DROPPED} else b""
+
+
 def erased(
     order: Order,
     session: str,

@@ -22,6 +22,7 @@ class Orders:
         self._topic = topic
         self._orders: dict[bytes, Order] = {}
         self._of_tenant: dict[str, list[Order]] = {}
+        """The oldest first."""
         self._decided: dict[tuple[str, str, str | None], Order | None] = {}
 
     def __bool__(self) -> bool:
@@ -43,10 +44,6 @@ class Orders:
         for order in sorted(self._orders.values(), key=lambda one: one.requested_at):
             of_tenant[order.tenant].append(order)
         self._of_tenant = dict(of_tenant)
-
-    def of_tenant(self, tenant: str) -> list[Order]:
-        """Return a tenant's orders, the oldest first."""
-        return self._of_tenant.get(tenant, [])
 
     def match(self, owner: Owner | None) -> Order | None:
         """Return the oldest order that covers an event, None for none."""

@@ -177,7 +177,7 @@ class DataKeys:
         content = self._store.read(path_of(PSEUDONYMS))
         if content is None:
             raise SettingsError(f"no audit keys in {self.where}: run `headrace audit keys init`")
-        return self._opened(content, decode(PSEUDONYMS, content), None)
+        return self._opened(content, self._decoded(PSEUDONYMS, content), None)
 
     def _opened(self, content: bytes, record: Record, known: Cached | None) -> bytes:
         """Unwrap a key, which costs a call of a KMS, unless it is known from the same content."""

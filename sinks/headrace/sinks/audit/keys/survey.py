@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headrace.sinks.audit.keys.data_keys import DataKeys
 from headrace.sinks.audit.keys.errors import KeysError
 from headrace.sinks.audit.keys.lanes import each
-from headrace.sinks.audit.keys.record import Record, Tombstone, Wrapped
+from headrace.sinks.audit.keys.record import Record, Wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,3 @@ def survey(
 def masters_of(found: list[Surveyed]) -> set[str]:
     """Return the ids of the master keys that are needed."""
     return {one.record.master for one in found if isinstance(one.record, Wrapped)}
-
-
-def is_shredded(one: Surveyed) -> bool:
-    return isinstance(one.record, Tombstone)

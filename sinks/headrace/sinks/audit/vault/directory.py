@@ -79,6 +79,7 @@ class DirectoryPlace:
         with self._available(name):
             self._path(name).stat()
             _held(self._path(name)).touch(mode=0o400)
+            _sync(self._path(name).parent)
 
     def release(self, name: str) -> None:
         with self._available():
