@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -299,6 +299,19 @@ def test_epochs_are_forgotten_in_the_order_of_their_silence() -> None:
     made = state.judge(source(order), NOW)
     assert [one.offset for one in made if isinstance(one, Found)] == [0, 1, 3, 5]
     assert state.take_counts().forgotten == 2
+
+
+def test_a_saved_state_names_nobody_and_knows_what_was_seen() -> None:
+    state = Partition(LOG, POLICIES[0], BOUNDS)
+    records = source([line(1, "ann's own", tenant="acme"), line(2, "ann's own", tenant="acme")])
+    state.judge(records[:1], NOW)
+    saved = orjson.dumps(state.as_data())
+    assert b"acme" not in saved
+    assert b"ann's own" not in saved
+    loaded = Partition.from_data(orjson.loads(saved), LOG, POLICIES[0], BOUNDS)
+    again = [replace(records[0], offset=1), replace(records[1], offset=2)]
+    assert [one.offset for one in loaded.judge(again, NOW)] == [2]
+    assert loaded.take_counts().duplicates == 1
 
 
 def test_a_log_without_a_policy_is_refused() -> None:

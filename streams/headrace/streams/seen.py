@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from typing import Any, Final
+
+Names = tuple[str, str, str]
+"""Tenant, session and epoch."""
 
 MAX_SPANS: Final = 64
 """Spans of numbers seen beyond the contiguous ones. Past it the oldest hole is given up: an event
 that still fills it is not counted. Only a stream that is missing many pieces gets there."""
+
+
+def mark_of(names: Names) -> str:
+    """Return what is saved in place of names: a state outlives who asked to be forgotten.
+
+    The epoch was drawn at random: nobody guesses the session by it.
+    """
+    text = "\0".join(names).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 class Seen:

@@ -20,7 +20,7 @@ from headrace.streams.audit.fold import Fold
 from headrace.streams.audit.found import Change, Found, Sealing, Written
 from headrace.streams.audit.policy import Policy, loads
 from headrace.streams.heads import Head, heads_of
-from headrace.streams.seen import Seen
+from headrace.streams.seen import Names, Seen, mark_of
 
 POLICY_KEY: Final = b"policy"
 """Of the records that hold a policy's entry; an event's is its session's pseudonym."""
@@ -53,10 +53,12 @@ class Counts:
 
 
 class _Epoch:
-    __slots__ = ("key", "seen")
+    __slots__ = ("mark", "names", "seen")
 
-    def __init__(self, key: tuple[str, str, str], seen: Seen) -> None:
-        self.key = key
+    def __init__(self, mark: str, seen: Seen) -> None:
+        self.mark = mark
+        self.names: Names | None = None
+        """None from when a state was loaded until an event comes."""
         self.seen = seen
 
 
@@ -74,7 +76,9 @@ class Partition:
         self._wanted = policy
         self._bounds = bounds
         self._policy: Policy | None = None
-        self._epochs: OrderedDict[tuple[str, str, str], _Epoch] = OrderedDict()
+        self._epochs: OrderedDict[str, _Epoch] = OrderedDict()
+        """By mark, the one idle for longest first."""
+        self._by_names: dict[Names, _Epoch] = {}
         self._epoch: _Epoch | None = None
         self._written: deque[Written] = deque()
         chain = self.fold.chain(log)
@@ -141,7 +145,7 @@ class Partition:
             if head is None:
                 self._counts.unreadable += 1
                 continue
-            if epoch is None or epoch.key != (head.tenant, head.session, head.epoch):
+            if epoch is None or epoch.names != (head.tenant, head.session, head.epoch):
                 epoch = self._epoch = self._enter((head.tenant, head.session, head.epoch))
             if head.type in selects:
                 one = self._select(record, self._policy, epoch.seen)
@@ -168,15 +172,24 @@ class Partition:
             return None
         return Found(record.offset, event, record.value, policy.id, audit_class)
 
-    def _enter(self, key: tuple[str, str, str]) -> _Epoch:
-        epoch = self._epochs.get(key)
-        if epoch is not None:
-            self._epochs.move_to_end(key)
-            return epoch
-        epoch = self._epochs[key] = _Epoch(key, Seen())
-        if len(self._epochs) > self._bounds.epochs:
-            self._epochs.popitem(last=False)
-            self._counts.forgotten += 1
+    def _enter(self, names: Names) -> _Epoch:
+        epoch = self._by_names.get(names) or self._meet(names)
+        self._epochs.move_to_end(epoch.mark)
+        return epoch
+
+    def _meet(self, names: Names) -> _Epoch:
+        """Return an epoch that is new, or was loaded and not heard of since."""
+        mark = mark_of(names)
+        epoch = self._epochs.get(mark)
+        if epoch is None:
+            epoch = self._epochs[mark] = _Epoch(mark, Seen())
+            if len(self._epochs) > self._bounds.epochs:
+                _, gone = self._epochs.popitem(last=False)
+                if gone.names is not None:
+                    del self._by_names[gone.names]
+                self._counts.forgotten += 1
+        epoch.names = names
+        self._by_names[names] = epoch
         return epoch
 
     # ── reading again what was read before a crash ───────────────────────────
@@ -262,7 +275,7 @@ class Partition:
             "offset": self.offset,
             "fold": self.fold.as_data(),
             "policy": self._policy.text if self._policy is not None else None,
-            "epochs": [[*one.key, *one.seen.as_data()] for one in self._epochs.values()],
+            "epochs": [[one.mark, *one.seen.as_data()] for one in self._epochs.values()],
         }
 
     @classmethod
@@ -272,9 +285,8 @@ class Partition:
         state.offset = data["offset"]
         if data["policy"] is not None:
             state._policy = loads(data["policy"], OLD_POLICY)
-        for tenant, session, name, contiguous, spans in data["epochs"]:
-            key = (tenant, session, name)
-            state._epochs[key] = _Epoch(key, Seen(contiguous, spans))
+        for mark, contiguous, spans in data["epochs"]:
+            state._epochs[mark] = _Epoch(mark, Seen(contiguous, spans))
         return state
 
     @classmethod

@@ -7,7 +7,6 @@ was told before it, and an upsert hides that it was told twice.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from headrace.streams.metrics.observe import CHUNK_OBSERVER, OBSERVERS, Call, la
 from headrace.streams.metrics.pane import Cell, Pane, PaneKey
 from headrace.streams.metrics.prices import Prices
 from headrace.streams.metrics.totals import Labels, Totals
-from headrace.streams.seen import Seen
+from headrace.streams.seen import Names, Seen, mark_of
 
 _GAUGES: Final = {name for name, metric in METRICS.items() if metric.kind == "gauge"}
 
@@ -41,10 +40,6 @@ class Bounds:
     """Series of the running totals."""
 
 
-Names = tuple[str, str, str]
-"""Tenant, session and epoch."""
-
-
 class _Epoch:
     __slots__ = ("active", "call", "mark", "names", "seen")
 
@@ -56,15 +51,6 @@ class _Epoch:
         self.call = Call()
         self.active = -1
         """The latest pane that it was counted active in."""
-
-
-def _mark(names: Names) -> str:
-    """Return what is saved in place of names: a state outlives who asked to be forgotten.
-
-    The epoch was drawn at random: nobody guesses the session by it.
-    """
-    text = "\0".join(names).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +125,7 @@ class Partition:
 
     def _meet(self, names: Names) -> _Epoch:
         """Return an epoch that is new, or was loaded and not heard of since."""
-        mark = _mark(names)
+        mark = mark_of(names)
         epoch = self._epochs.get(mark)
         if epoch is None:
             epoch = self._epochs[mark] = _Epoch(mark)
@@ -294,7 +280,7 @@ class Partition:
         state.forgotten = data["forgotten"]
         for *names, contiguous, spans, model, active in data["epochs"]:
             # States of earlier versions have the names.
-            epoch = _Epoch(names[0] if len(names) == 1 else _mark((names[0], names[1], names[2])))
+            epoch = _Epoch(names[0] if len(names) == 1 else mark_of((names[0], names[1], names[2])))
             epoch.seen = Seen(contiguous, spans)
             epoch.call, epoch.active = Call(model), active
             state._epochs[epoch.mark] = epoch
