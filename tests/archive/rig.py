@@ -92,7 +92,7 @@ class Rig:
         await topic_admin.apply(self.settings)
 
     async def start(self, *arguments: str, name: str = "archive") -> Worker:
-        """Start a worker; does not wait until it has joined its group."""
+        """Start a worker (``name``: its processors, with commas); it need not have joined yet."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
         environment |= {
             "HEADRACE_KAFKA": self.kafka,
@@ -102,7 +102,7 @@ class Rig:
             **self.environment,
         }
         log = self.directory / f"worker-{len(self.workers)}.log"
-        command = [sys.executable, "-m", self.program, name]
+        command = [sys.executable, "-m", self.program, *name.split(",")]
         command += ["--session-timeout", str(self.session_timeout), *arguments]
         process = _spawn(command, environment, log)
         assert process.stdout is not None

@@ -16,7 +16,7 @@ from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
 from headrace.streams.erasure.order import Order, mark, records
 from tests.archive.rig import Rig, Worker
-from tests.support import wait_until
+from tests.support import unique, wait_until
 
 SALT = bytes(range(16))
 ANN = "ann@example.org"
@@ -91,12 +91,14 @@ class OrdersBehaviour:
         of_session = Scope(tenant=rig.tenant, session="hers")
         found = await asyncio.to_thread(verify, rig.settings, of_session)
         assert (found.totals.accepted, found.totals.erased) == (47, 42)
+        await self.check_it_is_honoured_from_when_it_is_read(rig, worker)
 
-    async def test_an_order_is_honoured_from_when_it_is_read(self, rig: Rig) -> None:
-        worker = await rig.start()
+    async def check_it_is_honoured_from_when_it_is_read(self, rig: Rig, worker: Worker) -> None:
+        """By a worker that is at work, for another tenant."""
+        rig.tenant = unique()
         await rig.produce([rig.line(seq, user=ANN) for seq in range(1, 31)])
         await rig.archived(30)
-        await give(rig, order(rig.tenant))
+        await give(rig, order(rig.tenant, request="f-2"))
         first = await self.until_honoured(rig, 31)  # and the one before it was erased
         await rig.produce([rig.line(seq, user=ANN) for seq in range(first, 91)])
         # Sent again, as a spool does after a crash: erased now, though the ledger has them.
@@ -108,7 +110,7 @@ class OrdersBehaviour:
         assert verdict.totals.archived == first - 12
         # Withdrawn, it holds no longer.
         async with AIOKafkaProducer(bootstrap_servers=rig.kafka, acks="all") as producer:
-            await producer.send_and_wait(rig.prefix + "agent.erasures", None, b"f-1/0")
+            await producer.send_and_wait(rig.prefix + "agent.erasures", None, b"f-2/0")
         assert worker.stop() == 0  # with its commit: what is read again is archived now
         await rig.start()
         await rig.produce([rig.line(seq, user=ANN) for seq in range(91, 101)])

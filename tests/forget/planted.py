@@ -14,16 +14,20 @@ from headrace.producers import EventProducer
 from tests.cli.conftest import EPOCH, START, line
 
 
-def record(settings: Settings, tenant: str, session: str, user: str | None, word: str) -> None:
-    """Let the hook record a small session in which a word stands wherever one can."""
+def record(settings: Settings, tenant: str, *sessions: tuple[str, str | None, str]) -> None:
+    """Let the hook record small sessions in which a word stands wherever one can.
+
+    Each is given as its name, its user and the word.
+    """
     spool = settings.state_dir / "spool"
     with EventProducer(settings.need_kafka(), tenant=tenant, spool_dir=spool) as producer:
-        hook = producer.hook(session=session, user=user)
-        hook.emit("turn_begin", {"user_message": f"I am {word} \u00e9"})
-        for number in range(20):
-            hook.emit("tool_start", {"tool": "send", "args": {"to": word, "n": number}})
-            hook.emit("tool_complete", {"tool": "send", "status": "ok", "result": word * 3})
-        hook.emit("turn_end", {"final_text": f"done, {word}"})
+        for session, user, word in sessions:
+            hook = producer.hook(session=session, user=user)
+            hook.emit("turn_begin", {"user_message": f"I am {word} \u00e9"})
+            for number in range(20):
+                hook.emit("tool_start", {"tool": "send", "args": {"to": word, "n": number}})
+                hook.emit("tool_complete", {"tool": "send", "status": "ok", "result": word * 3})
+            hook.emit("turn_end", {"final_text": f"done, {word}"})
     assert producer.report().spooled == 0
 
 

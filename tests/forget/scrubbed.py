@@ -64,9 +64,7 @@ class ScrubbedBehaviour:
     async def test_who_was_scrubbed_is_found(self, rig: Rig) -> None:
         settings = replace(rig.settings, scrub=rig.directory / "scrub.toml")
         hidden = rig.tenant + "-redacted"
-        for name in ("archive", "audit"):
-            await rig.start(name=name)
-        await rig.start("--seal-seconds", "0.1", name="seal")
+        await rig.start("--seal-seconds", "0.1", name="archive,audit,seal")
         dead = rig.line(1, session="meeting", user=ANN, turn=-1)
         await rig.produce([*_sessions(rig, rig.tenant), dead, *_sessions(rig, hidden)])
         await rig.archived(4 * 5)
