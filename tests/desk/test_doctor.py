@@ -102,6 +102,8 @@ def test_a_request_that_was_interrupted_is_told(on_stack: Cli, stack: Stack) -> 
     try:
         ((level, text),) = told(on_stack, "forget")
         assert (level, text.startswith(f"{request.id} was interrupted")) == ("warn", True)
+        ran = on_stack("forget", "status", request.id)
+        assert (ran.code, "run `headrace forget`" in ran.err) == (2, True)
     finally:
         requests.path(request.id).unlink()
 

@@ -103,7 +103,10 @@ def show(found: Sequence[Found]) -> None:
         right=("index",),
     )
     if not found:
-        say("no evidence of that: `headrace audit search --help` has what it can be looked for by")
+        say(
+            "no evidence of that: it is here some ten seconds after it happened, and of those"
+            " tenants alone that `headrace audit roles` was told"
+        )
 
 
 def _cells(one: Found) -> tuple[Any, ...]:

@@ -107,7 +107,8 @@ def status(request: str | None, as_json: bool, state_dir: Path | None) -> None:
     if request is not None:
         found = requests.read(request)
         if not found.past("done"):
-            raise CommandError(f"{request} was interrupted after: {found.phase or 'nothing'}")
+            after = f"{request} was interrupted after: {found.phase or 'nothing'}"
+            raise CommandError(f"{after}: run `headrace forget` for the person again")
         _show(found.certificate, as_json)
         return
     rows = [

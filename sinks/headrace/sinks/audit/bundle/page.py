@@ -92,9 +92,8 @@ stands.</p>
 
 def _row(one: Chosen) -> str:
     leaf = read(one.leaf)
-    if one.event is None:
-        who = [(value or "")[:_SHORT] for value in (leaf.user, leaf.session)]
-    else:
+    who: list[Any] = [(value or "")[:_SHORT] for value in (leaf.user, leaf.session)]
+    if one.event is not None:
         who = [one.event.get("user"), one.event.get("session")]
     about = [leaf.audit_class, leaf.type or leaf.kind, leaf.tool]
     cells = [_when(leaf.ts), leaf.tenant, *who, *about]
