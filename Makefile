@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
+# They wait more than they compute; each job has a Kafka, a ClickHouse and stacks of its own.
+TEST_JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
 .PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
@@ -33,7 +35,7 @@ demo: $(STAMP) ## Run real agents end to end and show what was recorded
 	@$(BIN)/headrace demo
 
 test: $(STAMP) ## The tests, on the embedded stack
-	$(BIN)/python -m pytest -m "not kafka and not kafka3 and not programs"
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not kafka and not kafka3 and not programs"
 
 test-kafka: $(STAMP) ## The behaviour tests on a real Apache Kafka (KAFKA_BOOTSTRAP_SERVERS, or fetched with Maven)
 	@$(BIN)/python -m tests.stack.kafka_jars
