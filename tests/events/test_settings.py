@@ -115,11 +115,17 @@ def test_a_variable_wins_over_the_local_stack(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     stack = {"kafka": "127.0.0.1:1", "clickhouse": "http://reader:x@127.0.0.1:2/headrace"}
-    (state / "stack.json").write_bytes(orjson.dumps(stack | {"metrics": "m", "console": "c"}))
+    (state / "stack.json").write_bytes(
+        orjson.dumps(stack | {"metrics": "m", "console": "c", "scrub": "s.toml"})
+    )
     found = settings(tmp_path)
     assert found.need_kafka().bootstrap_servers == "127.0.0.1:1"
     assert found.need_clickhouse().url == stack["clickhouse"]
     assert (found.metrics_url, found.console_url) == ("m", "c")
+    assert (found.scrub, settings(tmp_path, SCRUB="a.toml").scrub) == (
+        Path("s.toml"),
+        Path("a.toml"),
+    )
     assert settings(tmp_path, KAFKA="a:1").need_kafka().bootstrap_servers == "a:1"
     assert settings(tmp_path, CLICKHOUSE_URL=URL).need_clickhouse().url == URL
 

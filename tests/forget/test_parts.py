@@ -60,6 +60,18 @@ class TestOrders:
         assert all(one.covers(session, None) for session in sessions)
         assert one.covers("any", user)
 
+    def test_what_scrubbing_makes_of_a_user_is_a_name_of_theirs(self) -> None:
+        request = Request.new("acme", "ann", None)
+        request.add(["s-1"])
+        request.call(["person-1"])
+        ((_, value),) = records(request.order())
+        assert decode(value) == request.order()
+        assert decode(value).covers("other", "person-1")
+        assert not decode(value).covers("other", "person-2")
+        request.close(1.0)
+        assert request.aliases == []
+        assert request.order().covers("other", "person-1")
+
     def test_many_sessions_are_several_records(self) -> None:
         one = order("t", "u", *(f"s-{n}" for n in range(12_000)))
         parts = [decode(value) for _, value in records(one)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -40,6 +41,19 @@ MOST = 3_000_000
 def values(file: Path) -> list[bytes]:
     with closing(sqlite3.connect(file)) as kept:
         return [value for (value,) in kept.execute("SELECT value FROM kept ORDER BY value")]
+
+
+async def test_a_client_does_not_outlive_its_kafka(tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path)
+    kafka = KafkaSettings(await broker.start())
+    await make(kafka, "one")
+    await write(kafka, "one", (b"a", b"1"))
+    kept = KeptTopics(tmp_path / "kept.db", ["one"], MOST)
+    await kept.begin(kafka)
+    await wait_until(lambda: values(tmp_path / "kept.db") == [b"1"], 30)
+    await broker.stop()
+    await kept.stop()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_the_next_kafka_is_told_what_the_last_one_knew(tmp_path: Path) -> None:

@@ -77,6 +77,37 @@ async def test_a_part_that_waits_for_another_is_left_alone(tmp_path: Path) -> No
     await minder.stop(5)
 
 
+async def test_a_stop_waits_for_the_question_that_is_being_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, order = asyncio.Event(), list[str]()
+    stop = Child.stop
+
+    async def stopped(child: Child, timeout: float) -> int:
+        order.append("stopped")
+        return await stop(child, timeout)
+
+    async def health() -> Health:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:  # a client that closes takes some turns of the loop
+            for _ in range(20):
+                await asyncio.sleep(0)
+            order.append("closed")
+        return WELL
+
+    part = Sleeper(tmp_path)
+    minder = Minder(part, say=lambda _: None, patience=Patience())
+    await minder.start()
+    monkeypatch.setattr(part, "health", health)
+    monkeypatch.setattr(Child, "stop", stopped)
+    minder.mind()
+    await asked.wait()
+    await minder.stop(5)
+    assert order == ["closed", "stopped"]
+
+
 async def test_a_part_that_dies_at_once_is_started_ever_more_slowly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

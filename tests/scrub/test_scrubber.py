@@ -406,3 +406,27 @@ def test_the_same_bytes_come_out_whatever_came_before() -> None:
 def test_unreadable_is_what_splitting_says() -> None:
     with pytest.raises(UnreadableError):
         members(split(b"1"))
+
+
+@given(texts, st.booleans())
+@settings(deadline=None)
+def test_a_user_is_called_what_their_events_say(name: str, draw_ascii: bool) -> None:
+    told = written(envelope({"n": 1}, user=name), draw_ascii, None)
+    assert PSEUDONYMS.user("acme", name).name == orjson.loads(scrubbed(PSEUDONYMS, told))["user"]
+
+
+@pytest.mark.parametrize(
+    ("by", "name", "alone"),
+    [
+        (PSEUDONYMS, "ann@corp.org", True),
+        (PSEUDONYMS, "", True),
+        (detecting("email"), "ann", True),
+        (detecting("email"), "ann@corp.org", False),
+        (detecting("email", more='action = "pseudonym"'), "ann ann@corp.org", True),
+        (detecting("email", more='action = "mask"'), "ann ann@corp.org", False),
+    ],
+)
+def test_whether_nobody_else_is_called_so(by: module.Scrubber, name: str, alone: bool) -> None:
+    found = by.user("acme", name)
+    assert found.alone == alone
+    assert by.user("acme", found.name) == (found.name, True)

@@ -23,6 +23,7 @@ from headrace.events.errors import Retryable
 from headrace.events.settings import KafkaSettings
 from headrace.streams.backoff import Backoff
 from headrace.streams.read_to import read_to
+from headrace.streams.stop_consumer import stop_consumer
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class KeptTopics:
             await consumer.seek_to_beginning(*places)
             yield consumer, places
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     def _keep(self, records: Iterable[Any]) -> None:
         assert self._file is not None  # noqa: S101 - begin() opened it

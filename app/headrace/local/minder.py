@@ -149,6 +149,8 @@ class Minder:
                 code = await child.wait()
             finally:
                 watch.cancel()
+                # It may be closing a client: nothing of that is to outlive the loop.
+                await asyncio.wait([watch])
             self.last_end = self._cause or _how(code)
             self._enter(RESTARTING)
             self._say(f"{self.part.name} {self.last_end}; restarting it")

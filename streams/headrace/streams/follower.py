@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from headrace.events.errors import Retryable
 from headrace.events.settings import KafkaSettings
 from headrace.streams.backoff import Backoff
+from headrace.streams.stop_consumer import stop_consumer
 
 POLL_MS: Final = 500
 """A record is handed on when it comes; this is how long an empty answer takes."""
@@ -80,8 +81,8 @@ class Follower:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
         )
-        await consumer.start()
         try:
+            await consumer.start()
             places = await self._places(consumer)
             consumer.assign(places)
             await consumer.seek_to_beginning(*places)
@@ -96,7 +97,7 @@ class Follower:
                     for record in batch:
                         self._take(record)
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _places(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         # partitions_for_topic() knows only topics that the client already reads.
