@@ -114,7 +114,7 @@ def test_what_would_not_hold_is_not_done(
             assert writer.post("/", content=view).status_code == 200
     monkeypatch.setenv("HEADRACE_CLICKHOUSE_URL", private.writer_url)
     monkeypatch.setenv("HEADRACE_AUDIT_CLICKHOUSE_URL", private.audit_reader_url)
-    ran = cli("audit", "roles")
+    ran = cli("audit", "roles", "--everyone")
     assert (ran.code, complaint in ran.err, len(ran.err.splitlines())) == (2, True, 1)
     assert private.audit_reader_password not in ran.err
 
@@ -133,6 +133,13 @@ def test_the_local_stacks_own_reader_is_kept_to_tenants(
     assert kept.stat().st_mode & 0o777 == 0o600
     assert StateDir(tmp_path).credentials() == words
     assert "next" not in cli("audit", "roles", "--tenant", "acme", "--tenant", "globex").out
-    assert cli("audit", "roles").code == 0
+    assert cli("audit", "roles", "--everyone").code == 0
     assert json.loads(kept.read_text()) == words
-    assert cli("audit", "roles", "--user", "vera").code == 2
+    assert cli("audit", "roles", "--everyone", "--user", "vera").code == 2
+
+
+def test_whose_evidence_must_be_said(cli: Cli) -> None:
+    for given in ((), ("--everyone", "--tenant", "acme")):
+        ran = cli("audit", "roles", "--sql", *given)
+        assert ran.code == 2
+        assert "--tenant for each, or --everyone" in ran.err

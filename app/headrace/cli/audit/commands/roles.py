@@ -14,7 +14,7 @@ from headrace.events.settings import Settings
 
 
 @options.command(
-    "headrace audit roles",
+    "headrace audit roles --everyone",
     "headrace audit roles --tenant acme --tenant globex",
     "headrace audit roles --user acme_auditor --tenant acme --sql",
 )
@@ -22,12 +22,15 @@ from headrace.events.settings import Settings
     "--tenant",
     "tenants",
     multiple=True,
-    help="Only this one's evidence; may be given several times [default: everyone's].",
+    help="Only this one's evidence; may be given several times.",
 )
+@click.option("--everyone", is_flag=True, help="The evidence of every tenant.")
 @click.option("--user", help="Which user [default: that of HEADRACE_AUDIT_CLICKHOUSE_URL].")
 @click.option("--sql", is_flag=True, help="Print the statements, run none.")
 @options.state_dir
-def roles(tenants: tuple[str, ...], user: str | None, sql: bool, state_dir: Path | None) -> None:
+def roles(
+    tenants: tuple[str, ...], everyone: bool, user: str | None, sql: bool, state_dir: Path | None
+) -> None:
     """Let a user of ClickHouse read evidence, and say whose.
 
     Makes the user where it is not there yet, with the password of HEADRACE_AUDIT_CLICKHOUSE_URL;
@@ -37,6 +40,8 @@ def roles(tenants: tuple[str, ...], user: str | None, sql: bool, state_dir: Path
     """
     from headrace.cli.audit import roles as made  # noqa: PLC0415 - clickhouse-connect is slow
 
+    if everyone == bool(tenants):
+        raise CommandError("say whose evidence: --tenant for each, or --everyone")
     settings = options.load(state_dir)
     asked = made.asked(settings, user, tenants)
     if sql:
