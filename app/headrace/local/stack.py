@@ -216,7 +216,7 @@ class LocalStack:
                 "clickhouse": self.settings.need_clickhouse().url,
                 "metrics": metrics,
                 "console": console,
-                "scrub": str(scrub.absolute()) if scrub else "",
+                **({"scrub": str(scrub.absolute())} if scrub else {}),
             },
         )
 
