@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from headrace.events.settings import load
+from headrace.cli.audit import access
+from headrace.events import types
+from headrace.events.settings import Settings, load
 from headrace.sinks.audit.keys import SigningKeys, ensure_local, open_keys, open_signing
 from headrace.sinks.audit.keys.opening import signing_folder
 from headrace.sinks.audit.keys.signing import rotate
@@ -19,8 +22,11 @@ from headrace.sinks.audit.vault.place import Place
 from headrace.sinks.audit.vault.places import open_place
 from headrace.sinks.audit.vault.vault import Vault
 from headrace.sinks.audit.verify import offline
+from headrace.streams import topic_admin
 from tests.cli.conftest import Cli, Ran, _no_settings_of_the_host, cli
+from tests.desk.trail import told
 from tests.seal.s3 import bucket, s3, s3_server
+from tests.support import unique
 from tests.tamper import edits
 from tests.tamper.making import LOG, SEALED_AT, Writer
 from tests.tamper.vault_list import data, seal
@@ -41,6 +47,12 @@ class Home:
     def vault(self) -> Path:
         return self.state / "audit" / "vault"
 
+    def topics(self) -> Settings:
+        """Make the topics: a proof is told of."""
+        settings = load(state_dir=self.state)
+        asyncio.run(topic_admin.apply(settings))
+        return settings
+
     def key_file(self, to: Path) -> Path:
         to.write_text("".join(f"{key.line()}\n" for key in self.signing.public))
         return to
@@ -57,8 +69,10 @@ def fill(place: Place, state: Path) -> tuple[Writer, SigningKeys]:
 
 
 @pytest.fixture
-def home(cli: Cli, tmp_path: Path) -> Home:
+def home(cli: Cli, tmp_path: Path, kafka: str, monkeypatch: pytest.MonkeyPatch) -> Home:
     state = tmp_path / "state"
+    monkeypatch.setenv("HEADRACE_KAFKA", kafka)
+    monkeypatch.setenv("HEADRACE_TOPIC_PREFIX", unique("tamper") + ".")
     ensure_local(load({}, state_dir=state))
     writer, signing = fill(DirectoryPlace(state / "audit" / "vault"), state)
 
@@ -148,8 +162,24 @@ def names(proof: Path, key: Path) -> list[str]:
     return [one.name for one in report.findings]
 
 
+def test_a_proof_with_its_record_is_evidence_itself(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "PATIENCE", 0.5)
+    ran = home.run("prove", f"{LOG}/12", "--json")
+    assert (ran.code, ran.out) == (2, "")
+    assert "Kafka did not acknowledge it" in ran.err
+    monkeypatch.setattr(access, "PATIENCE", 10.0)
+    settings = home.topics()
+    assert home.run("prove", f"{LOG}/12", "--as", "vera").code == 0
+    (event,) = told(settings, "acme", types.AUDIT_READ)
+    assert (event["user"], event["data"]["what"]) == ("vera", "prove")
+    assert event["data"]["selection"] == {"log": LOG, "index": 12}
+
+
 @pytest.mark.parametrize("name", [f"{LOG}/12", "acme/s-0/0123456789abcdef/12"])
 def test_a_record_is_proved_to_who_has_the_key_alone(home: Home, tmp_path: Path, name: str) -> None:
+    home.topics()
     ran = home.run("prove", name)
     assert ran.code == 0
     assert f"record {LOG}/12\n" in ran.out
@@ -199,6 +229,7 @@ def test_what_cannot_be_proved(home: Home, name: str, said: str) -> None:
 
 def test_nothing_is_proved_of_what_was_changed(home: Home) -> None:
     edits.flip(data(home.vault, 10, "access"), -10)
+    home.topics()
     ran = home.run("prove", f"{LOG}/12")
     assert (ran.code, ran.out) == (2, "")
     assert home.run("prove", f"{LOG}/3").code == 0

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headrace.cli.audit import access
+from headrace.cli.audit.access import Access
 from headrace.cli.faults import CommandError
+from headrace.events.settings import Settings
+from headrace.sinks.audit import leaf as leaves
 from headrace.sinks.audit.tree import note
 from headrace.sinks.audit.tree.checkpoint import Checkpoint
 from headrace.sinks.audit.tree.merkle import (
@@ -130,6 +134,13 @@ def inclusion(vault: Vault, keys: Sequence[NoteKey], log: str, index: int) -> In
     if not verify_inclusion(hashed, index, size, path, root):
         raise CommandError(_BROKEN)
     return Inclusion(log, index, hashed, leaf, path, newest)
+
+
+def tell(settings: Settings, proof: Inclusion, who: str) -> None:
+    """Tell of a proof, where it holds its record. Raises :class:`CommandError` as ``access``."""
+    if proof.leaf is not None:
+        asked = Access(who, "prove", {"log": proof.log, "index": proof.index})
+        access.tell(settings, asked, {leaves.read(proof.leaf).tenant or "": 1})
 
 
 def consistency(vault: Vault, old: Signed, new: Signed) -> Consistency:

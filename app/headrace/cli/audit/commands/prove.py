@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from headrace.cli import options
+from headrace.cli.audit import choices
 from headrace.cli.output import print_json, say
 
 
@@ -15,9 +16,10 @@ from headrace.cli.output import print_json, say
     "headrace audit prove acme/s-1/0123456789abcdef/12 --json > proof.json",
 )
 @click.argument("record", metavar="ID")
+@choices.who
 @options.as_json
 @options.state_dir
-def prove(record: str, as_json: bool, state_dir: Path | None) -> None:
+def prove(record: str, who: str, as_json: bool, state_dir: Path | None) -> None:
     """Prove that a record is in its log, against the log's latest checkpoint.
 
     ID is LOG/INDEX, or TENANT/SESSION/EPOCH/SEQ of the event, which takes the keys and reads the
@@ -37,6 +39,7 @@ def prove(record: str, as_json: bool, state_dir: Path | None) -> None:
         line.say(f"{log}: the proof")
         keys = verifying.believed_keys(settings, vault)
         proof = proving.inclusion(vault, keys, log, index)
+        proving.tell(settings, proof, who)
     if as_json:
         print_json(proof.as_json())
         return
