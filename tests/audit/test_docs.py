@@ -34,10 +34,11 @@ def test_the_example_is_a_policy_that_uses_every_key() -> None:
     assert {rule.audit_class for rule in policy.rules} == {*policy.classes} - {POLICY_CLASS}
     assert {one.erasable for one in policy.classes.values()} == {True, False}
     text = (ROOT / "streams/headrace/streams/audit/policy_tables.py").read_text("utf-8")
-    keys = set(re.findall(r'(?:table\.(?:need|texts|table)|_names)\((?:table, )?"(\w+)"', text))
-    assert len(keys) == 10
+    keys = set(re.findall(r'(?:table\.(?:need|get|texts|table)|_names)\((?:table, )?"(\w+)"', text))
+    assert len(keys) == 11
     assert all(f"\n{key} = " in block for key in keys)
     rules = section("The policy").partition("| key of a rule |")[2]
     assert all(
-        f"| `{key}` |" in rules for key in keys - {"name", "retention", "erasable", "purpose"}
+        f"| `{key}` |" in rules
+        for key in keys - {"name", "retention", "erasable", "legal_hold", "purpose"}
     )

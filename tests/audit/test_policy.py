@@ -192,7 +192,10 @@ where = { a = [], b = { c = 1 } }
         (4, "class 'Kept!': `erasable` must be true or false, not 1"),
         (
             5,
-            "class 'Kept!': `reason` is not known; known: erasable, name, purpose, retention",
+            (
+                "class 'Kept!': `reason` is not known; known: erasable, legal_hold, name,"
+                " purpose, retention"
+            ),
         ),
         (12, "class 'other': there is a class other already"),
         (

@@ -16,6 +16,7 @@ from headrace.sinks.audit.keys import DataKeys, open_signing
 from headrace.sinks.audit.vault import holds
 from headrace.sinks.audit.vault.place import KeptError
 from headrace.sinks.audit.verify import offline
+from headrace.streams.audit import policy
 from tests.cli.conftest import Cli, Stack
 from tests.desk.evidence import Evidence
 from tests.desk.trail import told
@@ -138,6 +139,20 @@ def test_a_hold_keeps_what_fell_due(
     assert on_stack("audit", "hold", "release", hold[:6], "--reason", "x").code == 0
     assert on_stack("audit", "expire", "--apply").code == 0
     assert {name for name, there in files(trail).items() if there} == {"erasure"}
+
+
+def test_a_class_that_the_policy_holds_goes_when_it_holds_it_no_more(
+    on_stack: Cli, trail: Evidence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = policy.load().text
+    held = shipped.replace('name = "approval"', 'name = "approval"\nlegal_hold = true')
+    mine = tmp_path / "policy.toml"
+    monkeypatch.setenv("HEADRACE_AUDIT_POLICY", str(mine))
+    for text, stays in ((held, {"approval", "erasure"}), (shipped, {"erasure"})):
+        mine.write_text(text)
+        assert by_class(on_stack)["approval"]["held"] == (2 if text == held else 0)
+        assert on_stack("audit", "expire", "--apply").code == 0
+        assert {name for name, there in files(trail).items() if there} == stays
 
 
 def test_a_hold_by_another_tenant_or_released_holds_nothing(on_stack: Cli, trail: Evidence) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +33,7 @@ from headrace.sinks.audit.keys import KeyName, ensure_local, open_keys
 from headrace.sinks.audit.vault.holds import Hold, Release, place_hold, release_hold
 from headrace.sinks.audit.vault.vault import open_vault
 from headrace.sinks.connection import connect
+from headrace.streams.audit import policy
 from headrace.streams.erasure import ledger
 from headrace.streams.erasure.order import Order, OrderError, decode, mark, records
 from headrace.streams.erasure.orders import Orders
@@ -308,6 +310,20 @@ class TestKeys:
         assert plan.kept == {"legal hold h-1": 1}
         release_hold(vault, Release(id="h-1", reason="over", by="ann", released_at=2.0))
         assert len(keys.plan(settings, store, self.request()).shred) == 2
+
+    def test_a_class_that_the_policy_holds_keeps_its_keys(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        mine = tmp_path / "policy.toml"
+        text = policy.load().text
+        mine.write_text(text.replace('name = "session"', 'name = "session"\nlegal_hold = true'))
+        held = replace(settings, audit=replace(settings.audit, policy=mine))
+        store = open_keys(held)
+        ann = store.pseudonym("user", "acme", "ann")
+        store.current([KeyName(ann, "session"), KeyName(ann, "approval")])
+        plan = keys.plan(held, store, self.request())
+        assert [one.split(".")[1] for one in plan.shred] == ["approval"]
+        assert plan.kept == {"legal hold policy-session": 1}
 
     def test_keys_of_evidence_that_came_late_are_found(self, settings: Settings) -> None:
         store = open_keys(settings)

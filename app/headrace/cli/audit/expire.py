@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from headrace.cli.audit import access
 from headrace.cli.audit.access import Access
+from headrace.cli.audit.policy_holds import policy_holds
 from headrace.cli.output import print_table, say
 from headrace.cli.progress import Line
 from headrace.events import types
@@ -47,17 +48,17 @@ def expire(settings: Settings, *, who: str, apply: bool, now: float) -> Expiry:
     ``now``: seconds since 1970. Interrupted, it is called again. Raises :class:`CommandError`
     where it could not be told of, and as the vault.
     """
-    vault, found = need_vault(settings), Expiry()
+    vault, found, holds = need_vault(settings), Expiry(), policy_holds(settings)
     with Line() as line:
         line.say("looking for what fell due")
-        for one in expiry.due(vault, now):
+        for one in expiry.due(vault, now, holds):
             found.take(vault, one)
         if not apply or not found.due:
             return found
         told = Access(who, "expire", {"classes": dict(found.due)}, types.AUDIT_CHANGE)
         access.tell(settings, told, found.tenants)
         line.say("removing what fell due")
-        found.removed = sum(not one.held for one in expiry.expire(vault, now))
+        found.removed = sum(not one.held for one in expiry.expire(vault, now, holds))
     return found
 
 

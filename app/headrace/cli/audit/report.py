@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from headrace.cli.alerts.words import iso, when
+from headrace.cli.audit.policy_holds import policy_holds
 from headrace.cli.output import print_json, print_table, say
 from headrace.cli.progress import Line
 from headrace.events.settings import Settings
@@ -59,7 +60,7 @@ def report(settings: Settings, now: float) -> list[ClassReport]:
         name: ClassReport(name, one.retention_days, known=True) for name, one in classes.items()
     }
     vault = need_vault(settings)
-    held = active_holds(vault)
+    held = [*policy_holds(settings), *active_holds(vault)]
     with Line() as line:
         for seal, file, there in _sealed(vault, line):
             name = file.audit_class

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from headrace.cli.archive import Archive
+from headrace.cli.audit.policy_holds import policy_holds
 from headrace.cli.forget.held import Person, held
 from headrace.cli.forget.request import Request
 from headrace.events.errors import SettingsError
@@ -59,7 +60,7 @@ def plan(settings: Settings, keys: DataKeys, request: Request) -> Shredding:
 
     Raises HeadraceError where a legal hold cannot be read: nothing may be shredded then.
     """
-    holds = active_holds(need_vault(settings))
+    holds = [*policy_holds(settings), *active_holds(need_vault(settings))]
     own = _pseudonyms(keys, request, request.sessions)
     everywhere = own | _pseudonyms(keys, request, request.shared)
     user = keys.pseudonym("user", request.tenant, request.user or "")
@@ -73,7 +74,7 @@ def still_open(settings: Settings, keys: DataKeys, tenant: str, user: str) -> li
     Evidence that came after the shredding has made them. The person's sessions are not known any
     more: a hold on any may be one on theirs.
     """
-    holds = active_holds(need_vault(settings))
+    holds = [*policy_holds(settings), *active_holds(need_vault(settings))]
     subject = keys.pseudonym("user", tenant, user)
     sessions = frozenset(hold.session for hold in holds if hold.session is not None)
     return _decide(settings, keys, holds, Person(tenant, subject, sessions), (subject,)).shred

@@ -16,3 +16,5 @@ class AuditClass:
     """Whether a person who is forgotten is forgotten here, too."""
     purpose: str
     """Why it is kept, in words for whoever asks."""
+    legal_hold: bool = False
+    """Whether none of it goes while the policy says so: neither when due nor by forgetting."""

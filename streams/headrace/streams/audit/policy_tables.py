@@ -25,8 +25,9 @@ def class_of(table: Table) -> AuditClass:
     days = table.tried(lambda: days_of(written), None, "retention") if written else None
     erasable = table.need("erasable", bool, default=False)
     purpose = table.need("purpose", str, "")
+    legal_hold = table.get("legal_hold", bool, default=False)
     table.finish()
-    return AuditClass(name, days, erasable, purpose)
+    return AuditClass(name, days, erasable, purpose, legal_hold)
 
 
 def rule_of(table: Table, classes: Collection[str]) -> Rule:

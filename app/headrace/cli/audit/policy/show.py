@@ -23,9 +23,9 @@ def show(policy: Policy) -> None:
     """Print the classes and the rules, in the order in which they are tried."""
     say(title(policy))
     print_table(
-        ("class", "kept", "erasable", "purpose"),
+        ("class", "kept", "erasable", "legal hold", "purpose"),
         [
-            (one.name, written(one.retention_days), one.erasable, one.purpose)
+            (one.name, written(one.retention_days), one.erasable, one.legal_hold, one.purpose)
             for one in policy.classes.values()
         ],
     )
@@ -45,6 +45,7 @@ def as_json(policy: Policy) -> dict[str, Any]:
                 "class": one.name,
                 "retention_days": one.retention_days,
                 "erasable": one.erasable,
+                "legal_hold": one.legal_hold,
                 "purpose": one.purpose,
             }
             for one in policy.classes.values()

@@ -6,10 +6,10 @@ file that no seal names, which a sealer left that died or was overtaken, goes at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from headrace.sinks.audit.vault.holds import active_holds, covers_any
+from headrace.sinks.audit.vault.holds import Hold, active_holds, covers_any
 from headrace.sinks.audit.vault.place import MissingError
 from headrace.sinks.audit.vault.seal import data_of, seal_name
 from headrace.sinks.audit.vault.vault import Vault
@@ -26,33 +26,38 @@ class Due:
     """Seconds since 1970."""
     held: bool
     """Whether a legal hold keeps it all the same."""
+    marked: bool
+    """Whether one of the vault's own does, which its place is told of."""
 
 
-def due(vault: Vault, now: float) -> Iterator[Due]:
-    """Find what fell due by ``now``, held or not, and is still there. Changes nothing; blocks."""
+def due(vault: Vault, now: float, holds: Sequence[Hold] = ()) -> Iterator[Due]:
+    """Find what fell due by ``now``, held or not, and is still there. Changes nothing; blocks.
+
+    ``holds``: others than the vault's own.
+    """
     for log in vault.logs():
         for name in vault.place.names(data_of(log)):
             if name.endswith(".jsonl"):
-                found = _due(vault, log, name, now)
+                found = _due(vault, log, name, now, holds)
                 if found is not None:
                     yield found
 
 
-def expire(vault: Vault, now: float) -> Iterator[Due]:
+def expire(vault: Vault, now: float, holds: Sequence[Hold] = ()) -> Iterator[Due]:
     """Remove what fell due and is not held; yield each of it when it is done with. Blocks.
 
     Interrupted anywhere it goes on next time. What is held is marked so in its place. Raises
     :class:`~headrace.sinks.audit.vault.place.KeptError` where the place keeps it for longer.
     """
-    for one in due(vault, now):
-        if one.held:
+    for one in due(vault, now, holds):
+        if one.marked:
             vault.place.hold(one.name)
-        else:
+        if not one.held:
             vault.place.remove(one.name)
         yield one
 
 
-def _due(vault: Vault, log: str, name: str, now: float) -> Due | None:
+def _due(vault: Vault, log: str, name: str, now: float, holds: Sequence[Hold]) -> Due | None:
     try:
         until = vault.place.retained(name).until
     except MissingError:  # another has just removed it
@@ -66,8 +71,9 @@ def _due(vault: Vault, log: str, name: str, now: float) -> Due | None:
         return None
     lines = vault.place.read(name).split(b"\n")[:-1]
     # Read for each file anew: a hold that comes meanwhile must hold.
-    held = covers_any(lines, active_holds(vault))
-    return Due(log, name, audit_class, sealed, held)
+    marked = covers_any(lines, active_holds(vault))
+    held = marked or covers_any(lines, holds)
+    return Due(log, name, audit_class, sealed, held, marked)
 
 
 def _sealed_until(vault: Vault, log: str, first: int, name: str, otherwise: float) -> float | None:
