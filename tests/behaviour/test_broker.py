@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from headrace.events.settings import KafkaSettings, Settings
-from headrace.events.topics import DAY_MS, EVENTS
+from headrace.events.topics import AUDIT, DAY_MS, EVENTS
 from headrace.streams import topic_admin
 from tests.support import unique, wait_until
 
@@ -92,6 +92,27 @@ class TestBrokerOnKafka(BrokerBehaviour):
         assert not any(change.fixable for change in await topic_admin.diff(wanted))
         async with topic_admin._admin(settings) as client:
             assert (await topic_admin._configs(client, [topic]))[topic]["segment.ms"] == "3600000"
+
+    async def test_evidence_is_kept_as_long_as_the_policys_longest_class(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        mine = tmp_path / "policy.toml"
+        audit = replace(settings.audit, policy=mine)
+        topic, wanted = settings.topic(AUDIT), replace(settings, audit=audit)
+        for kept, days in (("90 d", 90), ("1 d", topic_admin.LEAST_DAYS)):
+            mine.write_text(
+                f'[[class]]\nname = "a"\nretention = "{kept}"\nerasable = true\npurpose = "x"\n'
+            )
+            assert topic in {change.topic for change in await topic_admin.apply(wanted)}
+
+            async def as_wanted() -> bool:
+                return await topic_admin.diff(wanted) == []
+
+            await wait_until(as_wanted)
+            async with topic_admin._admin(settings) as client:
+                found = (await topic_admin._configs(client, [topic]))[topic]
+            assert found["retention.ms"] == str(days * DAY_MS)
+        assert topic in {change.topic for change in await topic_admin.diff(settings)}
 
 
 @pytest.mark.kafka3

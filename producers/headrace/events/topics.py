@@ -59,7 +59,7 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
     latest = {"cleanup.policy": "compact,delete", "retention.ms": str(30 * DAY_MS)}
     return (
         TopicSpec(EVENTS, "every event, keyed by session", partitions, limited | message),
-        TopicSpec(AUDIT, "evidence, retained", partitions, kept | sealed),
+        TopicSpec(AUDIT, "evidence, kept as the policy says", partitions, kept | sealed),
         TopicSpec(AUDIT_STATE, "how far evidence was split off", partitions, compacted | message),
         TopicSpec(ERASURES, "whose events are to be forgotten", 1, compacted),
         TopicSpec(LOGS, "log records of agents", partitions, limited | message),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,13 +18,16 @@ from aiokafka.errors import KafkaError, for_code
 
 from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
-from headrace.events.topics import LOCAL_CLUSTER, TopicSpec, specs
+from headrace.events.topics import AUDIT, DAY_MS, LOCAL_CLUSTER, TopicSpec, specs
 from headrace.streams import away
+from headrace.streams.audit import policy
 
 REQUEST_MS: Final = 20_000
 """Creating seven topics takes a second on a laptop; a cluster that elects leaders takes longer."""
 
 MOST_REPLICAS: Final = 3
+LEAST_DAYS: Final = 30
+"""Of agent.audit, whatever the policy says: for as long the vault may be away."""
 ALREADY_EXISTS: Final = 36
 
 
@@ -95,7 +98,17 @@ def _wanted(settings: Settings) -> dict[str, TopicSpec]:
         retention_days=settings.retention_days,
         max_event_bytes=settings.max_event_bytes,
     )
-    return {settings.topic(spec.name): spec for spec in wanted}
+    return {settings.topic(spec.name): _kept(settings, spec) for spec in wanted}
+
+
+def _kept(settings: Settings, spec: TopicSpec) -> TopicSpec:
+    """Return agent.audit's with the retention of the policy's longest class."""
+    if spec.name != AUDIT:
+        return spec
+    days = [one.retention_days for one in policy.load(settings.audit.policy).classes.values()]
+    known = [one for one in days if one is not None]
+    longest = -1 if len(known) < len(days) else max(*known, LEAST_DAYS) * DAY_MS
+    return replace(spec, config=spec.config | {"retention.ms": str(longest)})
 
 
 async def _differences(admin: AIOKafkaAdminClient, settings: Settings) -> list[Change]:
