@@ -50,8 +50,9 @@ class Evidence:
         audit_class: str = "approval",
         data: dict[str, Any] | None = None,
         tenant: str | None = None,
+        ts: float | None = None,
     ) -> str:
-        """Write one leaf; return the id of its key."""
+        """Write one leaf; return the id of its key. ``ts``: of the event, else START and on."""
         index = self._frontier.size + len(self._unsealed)
         tenant = self.tenant if tenant is None else tenant
         identity = Identity(tenant, session, EPOCH, index + 1)
@@ -61,7 +62,7 @@ class Evidence:
         )
         name = KeyName(who.user or who.session, audit_class)
         key = self._keys.current([name])[name]
-        ts = START + index
+        ts = START + index if ts is None else ts
         event = {"v": 1, "tenant": tenant, "session": session, "user": user, "ts": ts} | {
             "epoch": EPOCH,
             "seq": index + 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -31,7 +32,8 @@ def test_it_shows_the_clear_part_to_the_audit_reader_alone(
     page: httpx.Client, evidence: Evidence, stack: Stack
 ) -> None:
     hostile = "<script>alert(1)</script>\u202e\x1b"
-    evidence.add("confirmation_resolved", tool=hostile, data={"x": "hidden"})
+    # The page has the latest hundred, and other tests fill the same stack.
+    evidence.add("confirmation_resolved", tool=hostile, data={"x": "hidden"}, ts=time.time())
     evidence.seal()
     words = StateDir(stack.settings.state_dir).credentials()
     refused = [("reader", words["reader"]), ("writer", words["writer"]), ("audit_reader", "x")]
