@@ -171,6 +171,9 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
         f"headrace up --state-dir {state}",
     ):
         assert part in out
+    told = re.search(r"^(\d+) webhooks arrived", out, re.MULTILINE)
+    assert told
+    assert int(told[1]) >= 10
     assert not re.search(r"\x1b|Traceback| $", out, re.MULTILINE)
     assert run.survivors() == []
     assert list(temporary.iterdir()) == []
