@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from headrace.cli.group import cli
+from headrace.cli.query.library import every as every_query
 from headrace.events.metrics import METRICS as AGENT_METRICS
 from headrace.events.metrics import WATERMARK, Metric
 from headrace.events.settings import VARIABLES
@@ -95,6 +96,32 @@ def commands_page() -> str:
     return "\n".join(lines)
 
 
+def queries_page() -> str:
+    """Every named query, as its file has it."""
+    lines = ["# Queries", "", NOTE]
+    lines += [
+        "`headrace query run NAME` asks one of these, `headrace query show NAME` prints it with",
+        "your `--tenant`, `--since`, `--until` and `--limit` in it, and each runs as it stands",
+        "here in any client of ClickHouse. They read the views of [the archive](archive.md), in",
+        "which nothing stands twice.",
+        "",
+        "```bash",
+        "headrace query list",
+        "headrace query run slowest-tools --tenant acme --since 2d",
+        "headrace query show cost-by-model --since 30d | headrace sql -",
+        "```",
+        "",
+        "| query | answers |",
+        "|---|---|",
+        *(f"| [`{one.name}`](#{one.name}) | {_cell(one.question)} |" for one in every_query()),
+        "",
+    ]
+    for one in every_query():
+        lines += [f"## {one.name}", "", f"{one.question} {one.remarks}".rstrip(), ""]
+        lines += ["```sql", one.text[one.text.index("WITH") :].rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
 def parent() -> click.Context:
     """Make the context that commands have when they are called: it decides on ``-h``."""
     return click.Context(cli, info_name="headrace", **cli.context_settings)
@@ -126,6 +153,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "commands.md": commands_page,
+    "queries.md": queries_page,
 }
 
 if __name__ == "__main__":

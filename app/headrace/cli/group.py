@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "status": "Show lag, rates and the health of each part.",
     "doctor": "Check the settings and everything they point at.",
     "sql": "Query the archive.",
+    "query": "Ask the questions that people ask: slow tools, cost, loops, cache hits.",
     "sessions": "List the latest sessions.",
     "replay": "Tell what happened in a session.",
     "tail": "Follow events live from Kafka.",

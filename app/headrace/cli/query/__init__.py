@@ -1,0 +1,1 @@
+"""The library of named queries: plain SQL, a file a question."""
