@@ -48,7 +48,8 @@ def test_the_notebook_runs(
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "matplotlib"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
-    notebook: Any = nbformat.read(ROOT / "examples" / "analysis.ipynb", as_version=4)
+    path = ROOT / "examples" / "analysis.ipynb"
+    notebook: Any = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     assert not any(cell.get("outputs") for cell in notebook.cells)  # kept without what was found
     first = next(cell for cell in notebook.cells if cell.cell_type == "code")
     first.source = first.source.replace("TENANT = None", f"TENANT = {archived!r}")
