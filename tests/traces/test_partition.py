@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headrace.streams.traces.partition import Bounds, Made, Partition, Place
 from tests.traces.making import BEGAN, NOW, Session, records, rows_of, spans_of, tree, turn
+from tests.traces.test_spans import talkative
 
 HOUR = 3600.0
 
@@ -30,6 +31,7 @@ def sessions() -> list[bytes]:
 
 LINES = sessions()
 WANT = spans_of(LINES)
+TALKATIVE = talkative()
 
 
 def read(state: Partition, given: list[Any], cuts: list[int]) -> list[Made]:
@@ -276,3 +278,22 @@ def test_another_source_brings_again_what_was_seen() -> None:
     again.begin_again()
     assert tree(rows_of(again.take(records(lines), NOW)))[0].startswith("invoke_agent")
     assert again.take_counts().duplicates == 6
+
+
+def test_what_is_to_be_forgotten_is_dropped_from_the_state() -> None:
+    ann, bob = Session("ann"), Session("bob", "1" * 16)
+    state = Partition(Bounds())
+    given_ = records([*turn(ann)[:3], *turn(bob)[:3]])
+    state.take(given_, NOW)
+    assert state.erase(lambda *whose: whose == ("acme", "ann", "u")) == 2
+    kept = orjson.dumps(state.as_data())
+    assert (b'"ann"' in kept, b'"bob"' in kept) == (False, True)
+    late = records([ann.event("turn_end"), bob.event("turn_end")], first=len(given_))
+    assert {one.session for one in state.take(late, NOW)} == {"bob"}
+
+
+def test_no_text_stands_in_a_state() -> None:
+    for end in range(1, len(TALKATIVE)):
+        state = Partition(Bounds())
+        state.take(records(TALKATIVE[:end]), NOW)
+        assert b"swordfish" not in orjson.dumps(state.as_data())

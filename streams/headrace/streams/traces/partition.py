@@ -9,7 +9,7 @@ with the place where it was, and is closed there again.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, NamedTuple
@@ -108,6 +108,8 @@ class Partition:
         self._bounds = bounds
         self._captured = captured
         self._handlers = CONTENT_HANDLERS if captured else HANDLERS
+        self._read = {*self._handlers, types.EPOCH_END, *([types.LLM_TEXT] if captured else [])}
+        """The types of which more than the head is read."""
         self._epochs: OrderedDict[str, _Epoch] = OrderedDict()
         """By mark, the one idle for longest first."""
         self._by_names: dict[Names, _Epoch] = {}
@@ -168,7 +170,7 @@ class Partition:
             if epoch is None or epoch.names != (head.tenant, head.session, head.epoch):
                 epoch = self._epoch = self._enter((head.tenant, head.session, head.epoch), made)
             recording, kind = epoch.recording, head.type
-            if kind == types.TURN_BEGIN or (recording is not None and self._is_read(kind)):
+            if kind == types.TURN_BEGIN or (recording is not None and kind in self._read):
                 event = self._decoded(record.value)
                 if event is None:
                     continue
@@ -183,11 +185,6 @@ class Partition:
             elif kind in handlers:
                 counts.ignored += 1
         return made
-
-    def _is_read(self, kind: str) -> bool:
-        if kind in self._handlers or kind == types.EPOCH_END:
-            return True
-        return self._captured and kind == types.LLM_TEXT
 
     def _decoded(self, value: bytes) -> Envelope | None:
         try:
@@ -344,6 +341,23 @@ class Partition:
                 if epoch.recording is not None and span in epoch.recording.spans:
                     made += self._abandon(epoch, SILENCE, Place(at, 0))
         return made
+
+    def erase(self, covered: Callable[[str, str, str], bool]) -> int:
+        """Drop what is under way of people who are to be forgotten; how many spans that were.
+
+        ``covered``: whether tenant, session and user are. What is closed is the writer's to drop.
+        """
+        erased = 0
+        for epoch in list(self._open.values()):
+            recording = epoch.recording
+            if recording is None:
+                continue
+            users = {one.attributes.get("user.id", "") for one in recording.spans.values()}
+            if any(covered(recording.tenant, recording.session, user) for user in users):
+                erased += len(recording.spans)
+                self._spans -= len(recording.spans)
+                self._shut(epoch)
+        return erased
 
     # ── what was met, and saving ─────────────────────────────────────────────
 

@@ -229,13 +229,12 @@ class TracesProcessor:
         """Leave out what is to be forgotten."""
         if not made or not self._orders:
             return made
-        kept = [
-            one
-            for one in made
-            if self._orders.match(Owner(one.tenant, one.session, one.user or None)) is None
-        ]
+        kept = [one for one in made if not self._covered(one.tenant, one.session, one.user)]
         self._metrics.traces_erased.inc(len(made) - len(kept))
         return kept
+
+    def _covered(self, tenant: str, session: str, user: str) -> bool:
+        return self._orders.match(Owner(tenant, session, user or None)) is not None
 
     async def _write(self, number: int, mine: _Mine, made: list[Made]) -> None:
         """Write spans, however long that takes: what has landed in part is not written again."""
@@ -306,6 +305,10 @@ class TracesProcessor:
                 await self._save(self._link, number, mine)
 
     async def _save(self, link: Link, number: int, mine: _Mine) -> None:
+        if self._orders:  # a state names who it is about
+            erased = mine.state.erase(self._covered)
+            self._metrics.traces_erased.inc(erased)
+            mine.saved = None if erased else mine.saved
         now = (mine.state.offset, mine.end)
         if now != mine.saved:
             await link.save(number, mine.state.as_data(), mine.end)
