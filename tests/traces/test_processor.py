@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,9 +20,9 @@ from headrace.events.settings import KafkaSettings, Settings
 from headrace.streams.app import remove_directory
 from headrace.streams.backoff import Backoff
 from headrace.streams.traces import processor as module
-from headrace.streams.traces.link import Recall
+from headrace.streams.traces.link import Link, Recall
 from headrace.streams.traces.partition import Made, Place
-from headrace.streams.traces.processor import TracesProcessor
+from headrace.streams.traces.processor import TracesOptions, TracesProcessor
 from headrace.streams.transport import RecordBatch
 from headrace.streams.worker_metrics import Metrics
 from tests.traces.making import NOW, Session, records, turn
@@ -201,3 +203,50 @@ async def test_a_state_that_was_not_written_is_not_saved(tmp_path: Path) -> None
     assert not any_of._mine
     assert not worker.processor.failed.done()
     remove_directory(worker.processor.app)
+
+
+async def test_what_another_writes_meanwhile_is_not_written_again(tmp_path: Path) -> None:
+    """A worker that was away finds the other's spans behind its own, and leaves the rest to it."""
+    link = MemoryLink()
+    away = Worker(tmp_path, link)
+    await away.run(40, save=True)
+    await life(tmp_path, link, until=len(LINES) - 10, save=False)
+    before = len(link.spans)
+    await away.run(len(LINES), save=False)
+    copies = len(link.spans) - len(spans_of(LINES))
+    assert len(link.spans) > before
+    assert 0 < copies <= len(spans_of(LINES[: 40 + AT_A_TIME])) - len(spans_of(LINES[:40]))
+    assert {value for _, _, value in link.spans} == set(spans_of(LINES))
+    remove_directory(away.processor.app)
+
+
+async def test_a_topic_made_anew_ends_the_worker(tmp_path: Path) -> None:
+    class Anew(MemoryLink):
+        async def need_same_logs(self) -> None:
+            raise HeadraceError("agent.spans was made anew")
+
+    worker = Worker(tmp_path, Anew())
+    inside = cast("Any", worker.processor)
+    inside._options = TracesOptions(save_seconds=0.01)
+    with pytest.raises(HeadraceError, match="made anew"):
+        await asyncio.wait_for(inside._keep_saving(), 10)
+    assert worker.processor.failed.done()
+    remove_directory(worker.processor.app)
+
+
+async def test_a_state_says_which_logs_it_goes_on_in(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, kafka=KafkaSettings("127.0.0.1:9"))
+
+    def link(source: str, spans: str) -> Link:
+        nobody = cast("Any", None)
+        return Link(settings, nobody, nobody, (source, spans), AsyncExitStack())
+
+    first = link("headrace-local-1/e", "headrace-local-1/s")
+    assert await first.load(0) == (None, True, 0)
+    await first.save(0, {"offset": 7}, 5)
+    data, same, end = await first.load(0)
+    assert ((data or {})["offset"], same, end) == (7, True, 5)
+    _, same, end = await link("headrace-local-1/e", "headrace-local-2/s").load(0)
+    assert (same, end) == (True, 0)
+    _, same, end = await link("headrace-local-2/e", "headrace-local-1/s").load(0)
+    assert (same, end) == (False, 5)

@@ -19,7 +19,7 @@ import msgspec
 from headrace.events import types
 from headrace.events.envelope import Envelope, decode
 from headrace.events.errors import EnvelopeError
-from headrace.streams.heads import NAME_LENGTH, Head, heads_of
+from headrace.streams.heads import NAME_LENGTH, heads_of
 from headrace.streams.seen import Names, Seen, mark_of
 from headrace.streams.traces.handlers import CONTENT_HANDLERS, HANDLERS, chunk
 from headrace.streams.traces.recording import (
@@ -181,7 +181,10 @@ class Partition:
             elif not epoch.seen.add(head.seq):
                 counts.duplicates += 1
             elif recording is not None:
-                self._pass(recording, epoch, head)
+                epoch.at = self.watermark
+                recording.ts = max(recording.ts, head.ts)
+                if recording.waiting and kind in _ANSWER:
+                    chunk(recording, None, head.ts, head.duration_ms)
             elif kind in handlers:
                 counts.ignored += 1
         return made
@@ -195,13 +198,6 @@ class Partition:
             self._counts.unreadable += 1
             return None
         return event
-
-    def _pass(self, recording: Recording, epoch: _Epoch, head: Head) -> None:
-        """Take note of an event of which the head is enough."""
-        epoch.at = self.watermark
-        recording.ts = max(recording.ts, head.ts)
-        if recording.waiting and head.type in _ANSWER:
-            chunk(recording, None, head.ts, head.duration_ms)
 
     def _handle(self, event: Envelope, epoch: _Epoch, offset: int) -> list[Made]:
         place = Place(offset, 1)

@@ -243,8 +243,8 @@ class TracesProcessor:
             try:
                 if unsure:
                     mine.end = await self._link.read(number, mine.end, mine.state.recall)
-                    made = [one for one in made if not mine.state.is_written(one.place, one.id)]
                     unsure = False
+                made = [one for one in made if not mine.state.is_written(one.place, one.id)]
                 if made:
                     await self._write_once(self._link, number, mine, made)
                 made = []
