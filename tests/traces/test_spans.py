@@ -211,6 +211,17 @@ def test_what_is_under_way_is_bounded() -> None:
     assert root["SpanAttributes"]["headrace.span.dropped_events"] == 200 - MOST_EVENTS
 
 
+def test_sub_agents_within_sub_agents_without_end_are_bounded() -> None:
+    s = Session()
+    lines = [s.event("turn_begin")]
+    for n in range(200):
+        of = {"child_task_id": f"k{n - 1}"} if n else {}
+        lines.append(s.event("tool_start", {"tool": "agent_h", "call_id": f"c{n}", **of}))
+        lines.append(s.event("agent_start", {"agent": "h", "child_task_id": f"k{n}"}))
+    rows = spans_of([*lines, s.event("turn_end", {})])
+    assert len({row["SpanId"] for row in rows}) == len(rows) == 401
+
+
 def talkative() -> list[bytes]:
     """A session with a secret in every text of it."""
     s = Session()

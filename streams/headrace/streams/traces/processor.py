@@ -259,13 +259,13 @@ class TracesProcessor:
 
     async def _write_once(self, link: Link, number: int, mine: _Mine, made: list[Made]) -> None:
         first, end = await link.write(number, made)
-        before, mine.end = mine.end, end
+        if first > mine.end:  # another worker that thinks it has this partition
+            await link.read(number, mine.end, mine.state.recall, first)
+        mine.end = end
         for kind, count in Counter(one.kind for one in made).items():
             self._metrics.traces_spans.labels(kind).inc(count)
         for why, count in Counter(one.abandoned for one in made if one.abandoned).items():
             self._metrics.traces_abandoned.labels(why).inc(count)
-        if first > before:  # another worker that thinks it has this partition
-            await link.read(number, before, mine.state.recall, first)
 
     def _count(self, state: Partition) -> None:
         met, metrics = state.take_counts(), self._metrics

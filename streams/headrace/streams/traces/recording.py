@@ -104,7 +104,8 @@ class Recording(msgspec.Struct):
     def _add(self, span: Span) -> None:
         if len(self.spans) >= MOST_OPEN:
             parents = {one.parent for one in self.spans.values()} | {self.root}
-            oldest = next(one for one in self.spans.values() if one.id not in parents)
+            leaves = [one for one in self.spans.values() if one.id not in parents]
+            oldest = next((one for one in leaves if one.id != span.parent), leaves[0])
             self.leave(oldest, FORGOTTEN)
         self.spans[span.id] = span
 
