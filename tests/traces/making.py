@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from headrace.events.envelope import Envelope
-from headrace.streams.traces.partition import Bounds, Made, Partition
+from headrace.streams.traces.made import Made
+from headrace.streams.traces.partition import Bounds, Partition
 
 BEGAN = 1_764_000_000.0
 NOW = BEGAN + 10_000_000

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.streams.traces.partition import Bounds, Made, Partition, Place
+from headrace.streams.traces.made import Made, Place
+from headrace.streams.traces.partition import Bounds, Partition
 from tests.traces.making import BEGAN, NOW, Session, records, rows_of, spans_of, tree, turn
 from tests.traces.test_spans import talkative
 

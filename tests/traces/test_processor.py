@@ -21,7 +21,7 @@ from headrace.streams.app import remove_directory
 from headrace.streams.backoff import Backoff
 from headrace.streams.traces import processor as module
 from headrace.streams.traces.link import Link, Recall
-from headrace.streams.traces.partition import Made, Place
+from headrace.streams.traces.made import Made, Place
 from headrace.streams.traces.processor import TracesOptions, TracesProcessor
 from headrace.streams.transport import RecordBatch
 from headrace.streams.worker_metrics import Metrics

@@ -20,7 +20,7 @@ from headrace.streams.producer import start_producer
 from headrace.streams.read_to import read_to
 from headrace.streams.same_log import need_same_log
 from headrace.streams.states import FileStates, KafkaStates, States
-from headrace.streams.traces.partition import Made, Place
+from headrace.streams.traces.made import Made, Place
 
 NAME: Final = "traces"
 PLACE: Final = "place"

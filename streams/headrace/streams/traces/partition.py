@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -21,7 +21,9 @@ from headrace.events.envelope import Envelope, decode
 from headrace.events.errors import EnvelopeError
 from headrace.streams.heads import NAME_LENGTH, heads_of
 from headrace.streams.seen import Names, Seen, mark_of
-from headrace.streams.traces.handlers import CONTENT_HANDLERS, HANDLERS, chunk
+from headrace.streams.traces.calls import chunk
+from headrace.streams.traces.handlers import CONTENT_HANDLERS, HANDLERS
+from headrace.streams.traces.made import Made, Place, Written
 from headrace.streams.traces.recording import (
     ANOTHER_EPOCH,
     EPOCH_END,
@@ -38,14 +40,6 @@ AHEAD_MS: Final = 60_000
 _ANSWER: Final = frozenset({types.LLM_TEXT, types.THINKING})
 
 
-class Place(NamedTuple):
-    """Where in the source a span was closed."""
-
-    offset: int
-    after: int
-    """1: by the record at the offset; 0: before it, by silence."""
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much is held. Each is a part of what the state is: change one, and spans may differ."""
@@ -56,19 +50,6 @@ class Bounds:
     """Spans under way; what is idle for longest is closed first."""
     silence_ms: int = 3_600_000
     """After which what is under way is taken for dead."""
-
-
-class Made(NamedTuple):
-    """A span that was closed, as it is to be written."""
-
-    place: Place
-    id: str
-    kind: str
-    abandoned: str | None
-    tenant: str
-    session: str
-    user: str
-    value: bytes
 
 
 @dataclass(slots=True)
@@ -121,9 +102,7 @@ class Partition:
         self._due: float = inf
         """The watermark from which on one of them may have been silent for too long."""
         self._spans = 0
-        self._written = Place(-1, 0)
-        self._written_ids: set[str] = set()
-        """What is known to be written already: all before a place, and these there."""
+        self._written = Written()
         self._silences: deque[tuple[int, str]] = deque()
         """The offsets before which spans were closed by silence."""
         self._counts = Counts()
@@ -132,16 +111,13 @@ class Partition:
 
     def recall(self, place: Place, span: str) -> None:
         """Learn of a span that was written since the state was saved: each one, in order."""
-        if place > self._written:
-            self._written, self._written_ids = place, set()
-        if place == self._written:
-            self._written_ids.add(span)
+        self._written.add(place, span)
         if not place.after and place.offset >= self.offset:
             self._silences.append((place.offset, span))
 
     def is_written(self, place: Place, span: str) -> bool:
         """Whether a span stands in agent.spans already."""
-        return place < self._written or (place == self._written and span in self._written_ids)
+        return self._written.has(place, span)
 
     # ── reading the source ───────────────────────────────────────────────────
 

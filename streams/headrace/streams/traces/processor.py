@@ -32,7 +32,8 @@ from headrace.streams.erasure.orders import Orders
 from headrace.streams.erasure.owner import Owner
 from headrace.streams.follower import Follower
 from headrace.streams.traces.link import NAME, Link
-from headrace.streams.traces.partition import Bounds, Made, Partition
+from headrace.streams.traces.made import Made
+from headrace.streams.traces.partition import Bounds, Partition
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
