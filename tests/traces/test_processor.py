@@ -20,6 +20,7 @@ from headrace.events.settings import KafkaSettings, Settings
 from headrace.streams.app import remove_directory
 from headrace.streams.backoff import Backoff
 from headrace.streams.traces import processor as module
+from headrace.streams.traces import writer
 from headrace.streams.traces.link import Link, Recall
 from headrace.streams.traces.made import Made, Place
 from headrace.streams.traces.processor import TracesOptions, TracesProcessor
@@ -90,7 +91,7 @@ class MemoryLink:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Backoff", lambda: Backoff(first=0.001, longest=0.001))
+    monkeypatch.setattr(writer, "Backoff", lambda: Backoff(first=0.001, longest=0.001))
 
 
 class Worker:

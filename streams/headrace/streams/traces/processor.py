@@ -14,26 +14,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from time import time
 from typing import Any, Final, cast
 
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.types import TP, EventT, StreamT
 
 from headrace.events import topics
-from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
 from headrace.streams.app import BatchSchema, make_app
-from headrace.streams.backoff import Backoff
 from headrace.streams.erasure.orders import Orders
-from headrace.streams.erasure.owner import Owner
 from headrace.streams.follower import Follower
 from headrace.streams.traces.link import NAME, Link
 from headrace.streams.traces.made import Made
 from headrace.streams.traces.partition import Bounds, Partition
+from headrace.streams.traces.writer import TROUBLE, Mine, Writer
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
@@ -42,8 +38,6 @@ __all__ = ["NAME", "TracesOptions", "TracesProcessor"]
 
 log = logging.getLogger(__name__)
 
-TROUBLE: Final = (KafkaError, OSError, Retryable, asyncio.TimeoutError)
-TOO_SMALL: Final = "agent.spans takes no record of that size: run `headrace topics apply`"
 CLOSE_SECONDS: Final = 5.0
 """For what is being written, and for the last save. Whoever takes over waits for it."""
 
@@ -55,19 +49,6 @@ class TracesOptions:
     save_seconds: float = 10.0
     """What a crash reads again, at most."""
     bounds: Bounds = field(default_factory=Bounds)
-
-
-class _Mine:
-    """A partition that this worker has."""
-
-    __slots__ = ("end", "saved", "state")
-
-    def __init__(self, state: Partition, end: int) -> None:
-        self.state = state
-        self.end = end
-        """Behind the last record of agent.spans that is known."""
-        self.saved: tuple[int, int] | None = None
-        """What was saved last: the offset here, and the end there."""
 
 
 class TracesProcessor:
@@ -90,14 +71,14 @@ class TracesProcessor:
         self._clock = clock
         self.app = make_app(settings, NAME, tuning or Tuning())
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        self.waiting_for_sink = False
         self._topic = settings.topic(topics.EVENTS)
-        self._mine: dict[int, _Mine] = {}
+        self._mine: dict[int, Mine] = {}
         self._link: Link | None = None
         self._working = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
         """Of one batch, while the next one is read."""
         self._orders = Orders(settings.topic(topics.ERASURES))
+        self._writer = Writer(metrics, self._orders)
         self._follower = Follower(
             settings.need_kafka(), settings.topic(topics.ERASURES), self._orders.take
         )
@@ -109,6 +90,10 @@ class TracesProcessor:
         source = self.app.topic(self._topic, schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}", concurrency=1)(self._collect)
         self.app.task(self._keep_saving)
+
+    @property
+    def waiting_for_sink(self) -> bool:
+        return self._writer.waiting
 
     async def sink_healthy(self) -> bool:
         return not self.waiting_for_sink
@@ -135,7 +120,7 @@ class TracesProcessor:
                 self._mine[number] = await self._load(self._link, number)
             return {TP(self._topic, n): self._mine[n].state.offset for n in numbers}
 
-    async def _load(self, link: Link, number: int) -> _Mine:
+    async def _load(self, link: Link, number: int) -> Mine:
         data, same, begin = await link.load(number)
         bounds, captured = self._options.bounds, self._settings.trace_content
         state = Partition(bounds, captured=captured)
@@ -143,7 +128,7 @@ class TracesProcessor:
             state = Partition.from_data(data, bounds, captured=captured)
         if not same:
             state.begin_again()
-        return _Mine(state, await link.read(number, begin, state.recall))
+        return Mine(state, await link.read(number, begin, state.recall))
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
         self._lost = cast("Any", self.app.consumer).assignments
@@ -216,57 +201,16 @@ class TracesProcessor:
                 writing.result()
 
     async def _deliver(
-        self, number: int, mine: _Mine, made: list[Made], event: EventT[Any] | None
+        self, number: int, mine: Mine, made: list[Made], event: EventT[Any] | None
     ) -> None:
         try:
-            await self._write(number, mine, self._kept(made))
+            if made and self._link is not None:
+                await self._writer.write(self._link, number, mine, made)
         except Exception as error:
             self._fail(error)
             raise
         if event is not None:
             event.ack()
-
-    def _kept(self, made: list[Made]) -> list[Made]:
-        """Leave out what is to be forgotten."""
-        if not made or not self._orders:
-            return made
-        kept = [one for one in made if not self._covered(one.tenant, one.session, one.user)]
-        self._metrics.traces_erased.inc(len(made) - len(kept))
-        return kept
-
-    def _covered(self, tenant: str, session: str, user: str) -> bool:
-        return self._orders.match(Owner(tenant, session, user or None)) is not None
-
-    async def _write(self, number: int, mine: _Mine, made: list[Made]) -> None:
-        """Write spans, however long that takes: what has landed in part is not written again."""
-        backoff, unsure = Backoff(), False
-        while made and self._link is not None:
-            try:
-                if unsure:
-                    mine.end = await self._link.read(number, mine.end, mine.state.recall)
-                    unsure = False
-                made = [one for one in made if not mine.state.is_written(one.place, one.id)]
-                if made:
-                    await self._write_once(self._link, number, mine, made)
-                made = []
-            except MessageSizeTooLargeError:
-                raise HeadraceError(TOO_SMALL) from None
-            except TROUBLE as error:
-                if not self.waiting_for_sink:
-                    log.warning("spans could not be written, trying until they can: %r", error)
-                self.waiting_for_sink = unsure = True
-                await asyncio.sleep(backoff.wait())
-        self.waiting_for_sink = False
-
-    async def _write_once(self, link: Link, number: int, mine: _Mine, made: list[Made]) -> None:
-        first, end = await link.write(number, made)
-        if first > mine.end:  # another worker that thinks it has this partition
-            await link.read(number, mine.end, mine.state.recall, first)
-        mine.end = end
-        for kind, count in Counter(one.kind for one in made).items():
-            self._metrics.traces_spans.labels(kind).inc(count)
-        for why, count in Counter(one.abandoned for one in made if one.abandoned).items():
-            self._metrics.traces_abandoned.labels(why).inc(count)
 
     def _count(self, state: Partition) -> None:
         met, metrics = state.take_counts(), self._metrics
@@ -305,9 +249,9 @@ class TracesProcessor:
                 self._metrics.traces_open.labels(str(number)).set(mine.state.turns)
                 await self._save(self._link, number, mine)
 
-    async def _save(self, link: Link, number: int, mine: _Mine) -> None:
+    async def _save(self, link: Link, number: int, mine: Mine) -> None:
         if self._orders:  # a state names who it is about
-            erased = mine.state.erase(self._covered)
+            erased = mine.state.erase(self._writer.covered)
             self._metrics.traces_erased.inc(erased)
             mine.saved = None if erased else mine.saved
         now = (mine.state.offset, mine.end)
