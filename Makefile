@@ -9,7 +9,7 @@ TEST_JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
 .PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
-        bench-metrics-kafka bench-audit bench-audit-seal bench-audit-verify bench-scrub \
+        bench-metrics-kafka bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub \
         bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
 
 help: ## This list
@@ -60,7 +60,7 @@ bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 bench-audit-seal: $(BENCH) ## Evidence sealed a second, and opening a log of a million entries
 	$(BIN)/python benchmarks/audit_seal.py
 
-bench: bench-hook bench-archive bench-metrics bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
+bench: bench-hook bench-archive bench-metrics bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
@@ -80,6 +80,9 @@ bench-metrics-kafka: $(BENCH) ## The same on a real Apache Kafka
 
 bench-audit: $(BENCH) ## The split of the audit trail alone, from a full topic, one core
 	$(BIN)/python benchmarks/audit_split.py
+
+bench-traces: $(BENCH) ## Spans from a full topic, one core
+	$(BIN)/python benchmarks/traces.py
 
 bench-pipeline: $(BENCH) ## Two million events through the whole local chain
 	$(BIN)/python benchmarks/pipeline.py

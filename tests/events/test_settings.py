@@ -134,3 +134,11 @@ def test_files_and_the_address_for_people(tmp_path: Path) -> None:
     found = settings(tmp_path, ALERT_RULES="r.toml", PRICES="p.toml", EXTERNAL_URL="https://h/")
     assert (found.alert_rules, found.prices) == (Path("r.toml"), Path("p.toml"))
     assert found.external_url == "https://h/"
+
+
+def test_content_stands_in_spans_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    assert not settings(tmp_path).trace_content
+    assert not settings(tmp_path, TRACE_CONTENT="0").trace_content
+    assert settings(tmp_path, TRACE_CONTENT="1").trace_content
+    with pytest.raises(SettingsError, match="HEADRACE_TRACE_CONTENT must be 0 or 1, not 'yes'"):
+        settings(tmp_path, TRACE_CONTENT="yes")

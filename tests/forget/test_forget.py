@@ -123,7 +123,8 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     assert open_keys(settings).by_id(made_keys[KeyName(subject, "business")].id)
     assert (made["state"], ann in ran.out, session in ran.out) == ("pending", False, False)
     assert {one["store"] for one in made["pending"]} == {
-        *("Kafka agent.events", "Kafka agent.logs", "Kafka agent.events.dlq")
+        *("Kafka agent.events", "Kafka agent.logs", "Kafka agent.events.dlq"),
+        *("Kafka agent.spans", "Kafka agent.traces.state"),
     }
     assert files_with(settings.state_dir, word, ann, session + '"') == []
     assert all_of(settings, "user = 'bob' AND tenant = {tenant:String}", tenant=tenant) == before

@@ -33,7 +33,7 @@ from headrace.sinks.audit.keys import ensure_local
 from headrace.streams import topic_admin
 
 AUDIT: Final = "audit"
-WORKERS: Final = ("archive", "metrics", "alerts", "notify", AUDIT, "seal")
+WORKERS: Final = ("archive", "metrics", "alerts", "notify", AUDIT, "seal", "traces")
 """The stream processors of the stack."""
 
 KEPT: Final = (
@@ -326,6 +326,8 @@ def variables_of(settings: Settings, part: str = "") -> dict[str, str]:
         environ["HEADRACE_PRICES"] = str(settings.prices.absolute())
     if settings.scrub is not None:
         environ["HEADRACE_SCRUB"] = str(settings.scrub.absolute())
+    if settings.trace_content:
+        environ["HEADRACE_TRACE_CONTENT"] = "1"
     if settings.external_url:
         environ["HEADRACE_EXTERNAL_URL"] = settings.external_url
     if settings.audit.master_key is not None and part == AUDIT:

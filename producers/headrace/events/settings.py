@@ -51,6 +51,7 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_AUDIT_WITNESSES": "Directories and http[s] URLs that get checkpoints, by commas",
     "HEADRACE_AUDIT_CLICKHOUSE_URL": "http[s]://audit_reader:password@host:port/database",
     "HEADRACE_SCRUB": "TOML file of what is scrubbed before the archive (default: nothing)",
+    "HEADRACE_TRACE_CONTENT": "1: messages, arguments and results stand in spans (default 0: none)",
     "HEADRACE_TENANT": "Tenant of a producer made by EventProducer.from_env()",
     "HEADRACE_SPOOL_DIR": "Where from_env() producers spool and commands look (default: state dir)",
     "HEADRACE_DURABILITY": "spool (default) or memory",
@@ -172,6 +173,8 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     scrub: Path | None = None
     """None: nothing is scrubbed."""
+    trace_content: bool = False
+    """Whether messages, arguments and results stand in spans."""
     metrics_url: str | None = None
     """Of a local stack: where Prometheus can scrape it."""
     console_url: str | None = None
@@ -240,6 +243,7 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
         external_url=environ.get("HEADRACE_EXTERNAL_URL", ""),
         audit=_audit(environ),
         scrub=_path(environ, "HEADRACE_SCRUB") or (Path(scrub) if scrub else None),
+        trace_content=_flag(environ, "HEADRACE_TRACE_CONTENT"),
         metrics_url=stack.get("metrics"),
         console_url=stack.get("console"),
     )
@@ -336,6 +340,13 @@ def _secret(environ: Mapping[str, str], name: str) -> str | None:
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
     text = environ.get(name)
     return Path(text) if text else None
+
+
+def _flag(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name) or "0"
+    if text not in ("0", "1"):
+        raise SettingsError(f"{name} must be 0 or 1, not {text!r}")
+    return text == "1"
 
 
 def _integer(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -18,6 +18,8 @@ AUDIT: Final = "agent.audit"
 AUDIT_STATE: Final = "agent.audit.state"
 ERASURES: Final = "agent.erasures"
 LOGS: Final = "agent.logs"
+SPANS: Final = "agent.spans"
+TRACES_STATE: Final = "agent.traces.state"
 METRICS: Final = "agent.metrics"
 METRICS_STATE: Final = "agent.metrics.state"
 ALERTS: Final = "agent.alerts"
@@ -56,6 +58,8 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
     compacted = {"cleanup.policy": "compact"}
     # What a worker reads whole when it begins: only closed segments are compacted.
     reread = compacted | message | {"segment.bytes": str(64 * 1024 * 1024)}
+    # It names people's sessions: what is overwritten must go, too.
+    forgotten = {"max.compaction.lag.ms": str(DAY_MS), "segment.ms": str(DAY_MS)}
     latest = {"cleanup.policy": "compact,delete", "retention.ms": str(30 * DAY_MS)}
     return (
         TopicSpec(EVENTS, "every event, keyed by session", partitions, limited | message),
@@ -63,6 +67,10 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
         TopicSpec(AUDIT_STATE, "how far evidence was split off", partitions, compacted | message),
         TopicSpec(ERASURES, "whose events are to be forgotten", 1, compacted),
         TopicSpec(LOGS, "log records of agents", partitions, limited | message),
+        TopicSpec(SPANS, "spans of turns, model calls and tools", partitions, limited | message),
+        TopicSpec(
+            TRACES_STATE, "what is under way in traces", partitions, compacted | message | forgotten
+        ),
         TopicSpec(METRICS, "latest panes, compacted", partitions, latest),
         TopicSpec(
             METRICS_STATE,

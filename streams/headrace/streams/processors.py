@@ -37,6 +37,9 @@ from headrace.streams.seal.partition import Limits
 from headrace.streams.seal.processor import SealProcessor
 from headrace.streams.seal.rows import Rows, last_index
 from headrace.streams.seal.witness import open_witnesses
+from headrace.streams.traces import processor as traces
+from headrace.streams.traces.partition import Bounds
+from headrace.streams.traces.processor import TracesOptions, TracesProcessor
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
 
@@ -51,6 +54,8 @@ class Options:
     tuning: Tuning
     archive: ArchiveOptions
     seal: Limits
+    silence_seconds: float
+    """After which what is under way in a session is taken for dead."""
 
 
 def _archive(settings: Settings, metrics: Metrics, options: Options) -> Processor:
@@ -114,6 +119,13 @@ def _audit(settings: Settings, metrics: Metrics, options: Options) -> Processor:
     return AuditProcessor(settings, metrics, open_keys(settings), judged_by, tuning=options.tuning)
 
 
+def _traces(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    bounds = Bounds(silence_ms=int(options.silence_seconds * 1000))
+    return TracesProcessor(
+        settings, metrics, tuning=options.tuning, options=TracesOptions(bounds=bounds)
+    )
+
+
 FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {
     archive.NAME: _archive,
     processor.NAME: _metrics,
@@ -121,4 +133,5 @@ FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] =
     notify.NAME: _notify,
     audit.NAME: _audit,
     seal.NAME: _seal,
+    traces.NAME: _traces,
 }

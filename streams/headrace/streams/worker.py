@@ -57,6 +57,7 @@ class WorkerOptions:
     tuning: Tuning = field(default_factory=Tuning)
     archive: ArchiveOptions = field(default_factory=ArchiveOptions)
     seal: Limits = field(default_factory=Limits)
+    silence_seconds: float = 3600.0
     stall_seconds: float = 180.0
     watch_interval: float = 5.0
 
@@ -101,7 +102,7 @@ async def _run_to_the_end(settings: Settings, options: WorkerOptions) -> None:
 async def _main(settings: Settings, options: WorkerOptions) -> int:
     """Run the processors; return the exit code. Installs handlers for SIGINT and SIGTERM."""
     metrics = Metrics()
-    chosen = Options(options.tuning, options.archive, options.seal)
+    chosen = Options(options.tuning, options.archive, options.seal, options.silence_seconds)
     processors = [FACTORIES[name](settings, metrics, chosen) for name in options.names]
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -244,6 +245,12 @@ def _parse(argv: Sequence[str] | None) -> WorkerOptions:
         default=sealing.seconds,
         help="or when the first of them has waited for so long",
     )
+    parser.add_argument(
+        "--silence-seconds",
+        type=float,
+        default=3600.0,
+        help="traces: close what is under way in a session that was silent for so long",
+    )
     given = parser.parse_args(argv)
     return WorkerOptions(
         names=tuple(given.names),
@@ -256,6 +263,7 @@ def _parse(argv: Sequence[str] | None) -> WorkerOptions:
             )
         ),
         seal=Limits(leaves=given.seal_leaves, seconds=given.seal_seconds),
+        silence_seconds=given.silence_seconds,
         stall_seconds=given.stall_seconds,
         watch_interval=min(5.0, given.stall_seconds / 4),
     )

@@ -49,11 +49,16 @@ from headrace.cli.faults import CommandError
     type=click.FloatRange(0, min_open=True),
     help="Or when the first of them has waited for so long (default: 10).",
 )
+@click.option(
+    "--silence-seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="traces: close what is under way in a session silent for so long (default: 3600).",
+)
 @options.state_dir
 def worker(names: tuple[str, ...], state_dir: Path | None, **given: object) -> None:
     """Run the stream processors NAME... until SIGINT or SIGTERM.
 
-    There are archive, metrics, alerts, notify, audit and seal.
+    There are archive, metrics, alerts, notify, audit, seal and traces.
 
     Prints one line of JSON with the port of /metrics when it serves. Exit codes: 0 after a signal,
     1 where a processor gave up, 2 where the settings are wrong, 75 where the watchdog found a

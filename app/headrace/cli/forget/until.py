@@ -17,7 +17,15 @@ from headrace.events.topics import LOCAL_CLUSTER
 from headrace.streams import away
 
 REQUEST_MS: Final = 20_000
-TOPICS: Final = (topics.EVENTS, topics.LOGS, topics.DEAD_LETTERS)
+LONGEST_LAG: Final = 10 * 366 * 86_400.0
+"""Seconds. What is not set is 292 million years."""
+TOPICS: Final = (
+    topics.EVENTS,
+    topics.LOGS,
+    topics.SPANS,
+    topics.TRACES_STATE,
+    topics.DEAD_LETTERS,
+)
 """Those in which records are people's, in plain."""
 
 
@@ -53,12 +61,22 @@ def _until(name: str, config: dict[str, str], now: float, *, cut_off: bool) -> P
         )
         delete = int(config.get("file.delete.delay.ms", "60000")) / 1000
         return Pending(f"Kafka {name}", why, now + segment + delete)
+    if config["cleanup.policy"] == "compact":
+        return _compacted(name, int(config["max.compaction.lag.ms"]) / 1000, now + segment)
     retention = int(config["retention.ms"]) / 1000
     if retention < 0:
         why = "its retention.ms is -1: it keeps everything until that is set"
         return Pending(f"Kafka {name}", why, None)
     why = "retention.ms, and segment.ms before it, since Kafka deletes by segments"
     return Pending(f"Kafka {name}", why, now + retention + segment)
+
+
+def _compacted(name: str, lag: float, now: float) -> Pending:
+    if lag > LONGEST_LAG:
+        why = "its max.compaction.lag.ms is not set: `headrace topics apply`"
+        return Pending(f"Kafka {name}", why, None)
+    why = "overwritten; max.compaction.lag.ms, and segment.ms before it, until it is compacted"
+    return Pending(f"Kafka {name}", why, now + lag)
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:

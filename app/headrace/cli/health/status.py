@@ -30,6 +30,7 @@ PROCESSORS: Final = (
     ("notify", topics.ALERTS_LOG),
     ("audit", topics.EVENTS),
     ("seal", topics.AUDIT),
+    ("traces", topics.EVENTS),
 )
 """The consumer groups, and the topics that they read."""
 DAY_SECONDS: Final = 86_400.0
