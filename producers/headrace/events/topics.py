@@ -18,6 +18,7 @@ AUDIT: Final = "agent.audit"
 AUDIT_STATE: Final = "agent.audit.state"
 ERASURES: Final = "agent.erasures"
 LOGS: Final = "agent.logs"
+SPANS: Final = "agent.spans"
 METRICS: Final = "agent.metrics"
 METRICS_STATE: Final = "agent.metrics.state"
 ALERTS: Final = "agent.alerts"
@@ -63,6 +64,7 @@ def specs(*, partitions: int, retention_days: int, max_event_bytes: int) -> tupl
         TopicSpec(AUDIT_STATE, "how far evidence was split off", partitions, compacted | message),
         TopicSpec(ERASURES, "whose events are to be forgotten", 1, compacted),
         TopicSpec(LOGS, "log records of agents", partitions, limited | message),
+        TopicSpec(SPANS, "spans of turns, model calls and tools", partitions, limited | message),
         TopicSpec(METRICS, "latest panes, compacted", partitions, latest),
         TopicSpec(
             METRICS_STATE,

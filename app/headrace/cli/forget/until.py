@@ -17,7 +17,7 @@ from headrace.events.topics import LOCAL_CLUSTER
 from headrace.streams import away
 
 REQUEST_MS: Final = 20_000
-TOPICS: Final = (topics.EVENTS, topics.LOGS, topics.DEAD_LETTERS)
+TOPICS: Final = (topics.EVENTS, topics.LOGS, topics.SPANS, topics.DEAD_LETTERS)
 """Those in which records are people's, in plain."""
 
 
