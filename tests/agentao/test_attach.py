@@ -416,7 +416,7 @@ async def test_each_call_continues_its_callers_trace(studio: Studio, recorder: R
     with attach(recorder, agent):
         for ask in (
             lambda: asyncio.to_thread(agent.chat, "one"),
-            lambda: agent.arun("two", cancellation_token=CancellationToken()),
+            lambda: agent.arun("two", cancellation_token=CancellationToken()),  # type: ignore[no-untyped-call]
             lambda: agent.arun("three", 5, None),
             lambda: agent.arun("four"),
         ):
