@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -414,12 +415,13 @@ async def test_each_call_continues_its_callers_trace(studio: Studio, recorder: R
     )
     spans: list[str | None] = []
     with attach(recorder, agent):
-        for ask in (
+        asks: list[Callable[[], Awaitable[str]]] = [
             lambda: asyncio.to_thread(agent.chat, "one"),
-            lambda: agent.arun("two", cancellation_token=CancellationToken()),  # type: ignore[no-untyped-call]
+            lambda: agent.arun("two", cancellation_token=CancellationToken()),
             lambda: agent.arun("three", 5, None),
             lambda: agent.arun("four"),
-        ):
+        ]
+        for ask in asks:
             with TRACER.start_as_current_span("user_chat"):
                 spans.append(traceparent.current())
                 await ask()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-import orjson
+import msgspec
 from hypothesis import strategies as st
 
 NOON = 1_704_110_400_000_000_000
@@ -58,7 +58,7 @@ def record(tenant: str, **changes: Any) -> bytes:
 
 
 def value(one: dict[str, Any]) -> bytes:
-    return orjson.dumps(one)
+    return msgspec.json.encode(one)
 
 
 def trace(tenant: str, children: int = 2, **changes: Any) -> list[dict[str, Any]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import orjson
+import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
 from headrace.sinks.otlp.row import Attributes, Row
 
+_json: Final = msgspec.json.encode  # of numbers beyond 64 bits, too
 _KINDS: Final = {
     "Internal": Span.SPAN_KIND_INTERNAL,
     "Server": Span.SPAN_KIND_SERVER,
@@ -31,7 +32,7 @@ def request_of(rows: Iterable[Row]) -> Any:
     request = ExportTraceServiceRequest()
     scopes: dict[bytes, Any] = {}
     for row in rows:
-        key = orjson.dumps([row.service, row.resource, row.scope, row.scope_version])
+        key = _json([row.service, row.resource, row.scope, row.scope_version])
         if key not in scopes:
             scopes[key] = _scope(request, row)
         scopes[key].spans.append(_span(row))
@@ -91,5 +92,5 @@ def _value(value: Any) -> Any:
         return AnyValue(double_value=value)
     if isinstance(value, list):
         return AnyValue(array_value=ArrayValue(values=[_value(one) for one in value]))
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    text = value if isinstance(value, str) else _json(value).decode()
     return AnyValue(string_value=text)

@@ -8,7 +8,7 @@ import msgspec
 
 from headrace.events.errors import Poison
 
-Nanoseconds = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Nanoseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 TraceId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 SpanId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 Attributes = dict[str, Any]
