@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +33,14 @@ def test_the_columns_are_the_exporters_and_then_ours(
 ) -> None:
     columns = [row["name"] for row in ask(client, "DESCRIBE otel_traces")]
     assert columns == [*EXPORTERS.split(), "tenant", "session", "user"]
+
+
+def test_every_column_is_in_the_page_of_traces(tables: ClickHouseSettings, client: Client) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Into ClickHouse\n")[2].partition("\n## ")[0]
+    documented = re.findall(r"^\| ([\w.]+) \| (.+?) \| .+ \|$", section, re.MULTILINE)[1:]
+    there = [(row["name"], row["type"]) for row in ask(client, "DESCRIBE otel_traces")]
+    assert documented == there
 
 
 async def test_a_span_arrives_as_it_was_written(tables: ClickHouseSettings, client: Client) -> None:
