@@ -67,6 +67,12 @@ def open_exporter(settings: OtlpSettings) -> Exporter:
     return HttpExporter(settings)
 
 
+def need_right(settings: OtlpSettings) -> None:
+    """Raise SettingsError where no exporter could be opened. Connects to nobody."""
+    need_extra()
+    trusted(settings)
+
+
 def trusted(settings: OtlpSettings) -> ssl.SSLContext:
     """Return whom to trust: the system's authorities, or the one of the settings."""
     certificate = settings.certificate
