@@ -8,8 +8,8 @@ BENCH := $(VENV)/.installed-bench
 TEST_JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
-.PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
-        bench-metrics-kafka bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub \
+.PHONY: help env demo test test-kafka test-otlp check format bench bench-hook bench-archive \
+        bench-metrics bench-metrics-kafka bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub \
         bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
 
 help: ## This list
@@ -35,11 +35,15 @@ demo: $(STAMP) ## Run real agents end to end and show what was recorded
 	@$(BIN)/headrace demo
 
 test: $(STAMP) ## The tests, on the embedded stack
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not kafka and not kafka3 and not programs"
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "not kafka and not kafka3 and not programs and not collector"
 
 test-kafka: $(STAMP) ## The behaviour tests on a real Apache Kafka (KAFKA_BOOTSTRAP_SERVERS, or fetched with Maven)
 	@$(BIN)/python -m tests.stack.kafka_jars
 	$(BIN)/python -m pytest -m "kafka or kafka3"
+
+test-otlp: $(STAMP) ## The tests with an OpenTelemetry Collector, which Go builds once
+	@$(BIN)/python -m tests.otlp.collector_build
+	$(BIN)/python -m pytest -m collector
 
 check: $(STAMP) ## ruff, mypy strict, pyright, import-linter, tests of the docs and with curl, docker-compose and promtool
 	$(BIN)/ruff check .

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agentao.agents.bg_store import BackgroundTaskStore
+from agentao.cancellation import CancellationToken
 from agentao.replay import ReplayConfig
 from agentao.transport import AgentEvent, EventType, NullTransport, SdkTransport
+from opentelemetry.sdk.trace import TracerProvider
 
 from headrace.cli.demo.llm_server import Reply, ToolCall
+from headrace.producers import traceparent
 from headrace.producers.agentao import attach
 from tests.agentao.recording import CallTool, Recorder, Studio
 from tests.support import wait_until_sync
@@ -50,6 +54,7 @@ def state_of(agent: Any) -> dict[str, Any]:
         "listeners": list(broadcast._listeners) if broadcast else None,
         "observers": list(agent._host_events._observers),
         "memory": dict(vars(agent.memory_manager)),
+        "calls": vars(agent).get("arun"),
         "children": list(vars(agent._subagent_relay)),
     }
 
@@ -388,3 +393,56 @@ def test_an_agentao_that_starts_sub_agents_in_another_way_is_not_disturbed(
     agent = studio.agent()
     with attach(recorder, agent, session="s"):
         assert agent._subagent_relay.attach(object(), child_session_id=None) is None
+
+
+TRACER = TracerProvider().get_tracer("tests")
+
+
+def turns_of(recorder: Recorder) -> list[tuple[str | None, ...]]:
+    """The traces of each turn's events, each once."""
+    turns: dict[int, dict[str | None, None]] = {}
+    for event in recorder.events():
+        if event.turn is not None:
+            turns.setdefault(event.turn, {})[event.trace] = None
+    return [tuple(traces) for traces in turns.values()]
+
+
+async def test_each_call_continues_its_callers_trace(studio: Studio, recorder: Recorder) -> None:
+    call = Reply(tools=(ToolCall("look", {}),))
+    agent = studio.agent(
+        [call, Reply("one"), Reply("two"), Reply("three"), call, Reply("four")],
+        tools=[CallTool("look", lambda **_: "seen")],
+    )
+    spans: list[str | None] = []
+    with attach(recorder, agent):
+        asks: list[Callable[[], Awaitable[str]]] = [
+            lambda: asyncio.to_thread(agent.chat, "one"),
+            lambda: agent.arun("two", cancellation_token=CancellationToken()),
+            lambda: agent.arun("three", 5, None),
+            lambda: agent.arun("four"),
+        ]
+        for ask in asks:
+            with TRACER.start_as_current_span("user_chat"):
+                spans.append(traceparent.current())
+                await ask()
+    assert len(set(spans)) == 4
+    assert turns_of(recorder) == [(span,) for span in spans]
+
+
+async def test_a_call_without_a_span_is_in_no_trace(studio: Studio, recorder: Recorder) -> None:
+    agent = studio.agent([Reply("one"), Reply("two"), Reply("three")])
+    with attach(recorder, agent):
+        with TRACER.start_as_current_span("user_chat"):
+            mine = traceparent.current()
+            turn = agent.arun("one")  # the trace is taken at the call, not where it is awaited
+        await turn
+        await agent.arun("two")
+        await asyncio.to_thread(agent.chat, "three")
+    assert turns_of(recorder) == [(mine,), (None,), (None,)]
+
+
+async def test_a_given_trace_is_that_of_every_turn(studio: Studio, recorder: Recorder) -> None:
+    agent = studio.agent([Reply("one")])
+    with attach(recorder, agent, trace="00-given"), TRACER.start_as_current_span("user_chat"):
+        await agent.arun("one")
+    assert turns_of(recorder) == [("00-given",)]

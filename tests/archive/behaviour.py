@@ -16,6 +16,7 @@ from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box, topic_admin
 from headrace.streams.dead_letter_box import Place
 from tests.archive.rig import PARTITIONS, Rig
+from tests.otlp.spans import trace, value
 from tests.sinks.records import a_transition, pane
 from tests.stack.clickhouse import start_clickhouse
 from tests.support import wait_until
@@ -94,8 +95,8 @@ class ArchiveBehaviour:
             300: rig.line(9).replace(b"piece 9", b"\xff"),
             350: rig.line(7, tenant=""),
         }
-        for place, value in bad.items():
-            values.insert(place, value)
+        for place, poison in bad.items():
+            values.insert(place, poison)
         await rig.produce(values, partition=1)
         worker = await rig.start()
         await rig.archived(600)
@@ -185,18 +186,22 @@ class ArchiveBehaviour:
             await rig.close()
             server.stop()
 
-    async def test_panes_and_transitions_are_archived_as_events_are(self, rig: Rig) -> None:
+    async def test_panes_transitions_and_spans_are_archived_as_events_are(self, rig: Rig) -> None:
         panes, alerts = rig.settings.topic(topics.METRICS), rig.settings.topic(topics.ALERTS_LOG)
+        traces = rig.settings.topic(topics.SPANS)
         values = [pane(rig.tenant, total=n, partition=n) for n in range(10)]
         await rig.produce([*values, None, b"{bad", *values], partition=2, topic=panes)
         said = [a_transition(rig.tenant, id="a", seq=seq).encode() for seq in (1, 2, 3)]
         await rig.produce([*said, None, b"[]", *said], partition=0, topic=alerts)
+        spans = [value(one) for one in trace(rig.tenant, 4)]
+        await rig.produce([*spans, b'{"tenant":"x"}', *spans], partition=1, topic=traces)
         await rig.produce([rig.line(1)])
         worker = await rig.start()
         await rig.archived(1)
         await wait_until(lambda: _is(rig, {0: 1, 1: 0, 2: 0}), 60, what="events committed")
-        letters = await wait_until(lambda: _letters(rig, 3), 30, what="the letters")
+        letters = await wait_until(lambda: _letters(rig, 4), 30, what="the letters")
         assert {letter.place for letter in letters} == {
+            Place(traces, 1, 5),
             Place(panes, 2, 11),  # and not 10, which only takes back
             Place(alerts, 0, 3),
             Place(alerts, 0, 4),
@@ -204,11 +209,12 @@ class ArchiveBehaviour:
         of_tenant = "WHERE tenant = {tenant:String}"
         assert await rig.scalar(f"SELECT sum(sum) FROM metrics {of_tenant}") == 45
         assert await rig.scalar(f"SELECT count() FROM alert_transitions {of_tenant}") == 3
+        assert await rig.scalar(f"SELECT count() FROM otel_traces {of_tenant}") == 5
 
         sent = await dead_letter_box.redrive(rig.settings)
-        assert {letter.place.topic for letter in sent} == {panes, alerts}
-        again = await wait_until(lambda: _letters(rig, 3), 30, what="dead again")
-        assert {letter.place for letter in again} == {
+        assert {letter.place.topic for letter in sent} == {panes, alerts, traces}
+        again = await wait_until(lambda: _letters(rig, 4), 30, what="dead again")
+        assert {letter.place for letter in again if letter.place.topic != traces} == {
             Place(panes, 2, 22),
             Place(alerts, 0, 8),
             Place(alerts, 0, 9),
@@ -217,7 +223,8 @@ class ArchiveBehaviour:
         assert f'headrace_archive_rows_total{{topic="{panes}"}} 20.0' in text
         assert f'headrace_archive_rows_total{{topic="{alerts}"}} 6.0' in text
         assert f'dead_letters_total{{reason="malformed",topic="{panes}"}} 2.0' in text
-        for topic in (rig.topic, panes, alerts):
+        assert f'headrace_archive_rows_total{{topic="{traces}"}} 10.0' in text
+        for topic in (rig.topic, panes, alerts, traces):
             assert f'freshness_seconds_bucket{{le="300.0",topic="{topic}"}}' in text
         assert worker.stop() == 0
 

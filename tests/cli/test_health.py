@@ -130,7 +130,7 @@ def test_the_doctor_finds_a_well_stack_well(on_stack: Cli) -> None:
 
 def test_the_doctor_tells_of_each_topic_that_a_worker_reads(on_stack: Cli) -> None:
     texts = {c["text"] for c in on_stack("doctor", "--json").objects if c["name"] == "archive"}
-    for topic in (topics.EVENTS, topics.METRICS, topics.ALERTS_LOG):
+    for topic in (topics.EVENTS, topics.METRICS, topics.ALERTS_LOG, topics.SPANS):
         assert any(text.endswith(f" records of {topic} behind") for text in texts), texts
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -141,6 +143,49 @@ def test_web(bench: Bench) -> None:
     events = bench.events(ends=2)
     turns = [(e.session, e.user, e.turn) for e in events if e.type == "turn_end"]
     assert turns == [("s-1", "ada", 1), ("s-1", "ada", 2), ("s-2", "ben", 1)]
+
+
+BROWSER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_chat_api(bench: Bench) -> None:
+    look = Reply(tools=(ToolCall("list_directory", {"directory_path": "."}),))
+    replies = (look, Reply("Nothing here."), Reply("Hello Ben."))
+    asked = [("s-1", "ada", BROWSER), ("s-2", "ben", None)]
+    with bench.running("chat_api.py", "0", replies=replies) as process:
+        running = next(line for line in process.stderr if "running on" in line)
+        address = re.findall(r"http://[0-9.:]+", running)[0]
+        answers = []
+        for session, user, traceparent in asked:
+            body = json.dumps({"session_id": session, "user_id": user, "message": "hi"}).encode()
+            headers = {"Content-Type": "application/json"}
+            headers |= {"traceparent": traceparent} if traceparent else {}
+            request = urllib.request.Request(f"{address}/chat", body, headers)
+            with urllib.request.urlopen(request, timeout=30) as response:
+                answers.append(json.load(response)["reply"])
+        process.terminate()
+        out, err = process.communicate(timeout=30)
+        assert process.returncode in (0, -signal.SIGTERM), err
+    assert answers == ["Nothing here.", "Hello Ben."]
+    spans = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    # FastAPI may make spans of its own.
+    spans = [span for span in spans if span["name"].endswith("_chat")]
+    events = bench.events(ends=2)
+    for number, (session, user, traceparent) in enumerate(asked):
+        agent_chat, user_chat = spans[2 * number : 2 * number + 2]
+        assert [agent_chat["name"], user_chat["name"]] == ["agent_chat", "user_chat"]
+        assert user_chat["attributes"] == {"user.id": user, "session.id": session}
+        assert agent_chat["parent_id"] == user_chat["context"]["span_id"]
+        trace, span = (agent_chat["context"][key][2:] for key in ("trace_id", "span_id"))
+        ours = [event for event in events if event.session == session]
+        in_turn = {str(event.trace)[:-2] for event in ours if event.turn is not None}
+        assert in_turn == {f"00-{trace}-{span}-"}  # and flags
+        assert {event.trace for event in ours if event.turn is None} == {None}
+        if traceparent:
+            _, of_browser, its_span, _ = traceparent.split("-")
+            assert trace == of_browser
+            assert user_chat["parent_id"] == f"0x{its_span}"
+            assert "tool_complete" in {event.type for event in ours}
 
 
 def test_every_example_is_run() -> None:

@@ -12,10 +12,12 @@ from aiokafka import AIOKafkaProducer
 
 from headrace.cli.verify.queries import Scope
 from headrace.cli.verify.run import Verdict, verify
+from headrace.events import topics
 from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
 from headrace.streams.erasure.order import Order, mark, records
 from tests.archive.rig import Rig, Worker
+from tests.otlp.spans import span, value
 from tests.support import unique, wait_until
 
 SALT = bytes(range(16))
@@ -75,6 +77,12 @@ class OrdersBehaviour:
         elsewhere = [rig.line(1, session="hers", user=ANN, tenant=rig.tenant + "2")]
         torn = b'{"v":1,"tenant":"%b","user":"%b","data":{"x' % (rig.tenant.encode(), ANN.encode())
         await rig.produce([*hers, *shared, *other, *elsewhere, torn, b"not json"])
+        spans = [
+            span(rig.tenant, session="hers", user=""),  # names nobody
+            span(rig.tenant, session="shared", user=ANN),
+            span(rig.tenant, session="shared", user="bob"),
+        ]
+        await rig.produce([value(one) for one in spans], topic=rig.prefix + topics.SPANS)
         worker = await rig.start()
         verdict = await account(rig, erased=47 - 5 + 5)
         assert verdict.adds_up, verdict
@@ -84,7 +92,18 @@ class OrdersBehaviour:
         letters = await dead_letter_box.list_letters(rig.settings)
         values = [one.value async for one in dead_letter_box.with_values(rig.settings, letters)]
         assert values == [b"not json"]
-        assert await worker.metric("headrace_archive_erased_total") == 42 + 5 + 1
+        of_tenant = "FROM otel_traces WHERE tenant = {tenant:String}"
+
+        async def spans_archived() -> bool:
+            return int(await rig.scalar(f"SELECT count() {of_tenant}")) == 1
+
+        await wait_until(spans_archived, 60, what="bob's span archived")
+        assert await rig.scalar(f"SELECT any(user) {of_tenant}") == "bob"
+
+        async def erased() -> bool:
+            return await worker.metric("headrace_archive_erased_total") == 42 + 5 + 1 + 2
+
+        await wait_until(erased, 60, what="erased")
         for table in ("epochs_ledger", "dropped_ledger", "erased_ledger"):
             there = f"SELECT count() FROM {table} WHERE tenant = {{tenant:String}}"
             assert await rig.scalar(f"{there} AND session = 'hers'") == 0

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from headrace.events.settings import Settings
 from headrace.producers import EventProducer
 from tests.cli.conftest import EPOCH, START, line
+from tests.otlp.spans import record as span_record
 
 
 def record(settings: Settings, tenant: str, *sessions: tuple[str, str | None, str]) -> None:
@@ -36,6 +37,14 @@ async def dead_letter(settings: Settings, tenant: str, session: str, user: str, 
     value = line(tenant, session, 1, "x", {"text": word}, user=user, turn=-1, epoch="d" * 16)
     async with AIOKafkaProducer(**settings.need_kafka().client_kwargs()) as producer:
         await producer.send_and_wait(settings.topic("agent.events"), value, session.encode())
+
+
+async def spans(settings: Settings, tenant: str, *sessions: tuple[str, str, str]) -> None:
+    """Send a span of each session: its name, its user and a word that stands in it."""
+    async with AIOKafkaProducer(**settings.need_kafka().client_kwargs()) as producer:
+        for session, user, word in sessions:
+            value = span_record(tenant, session=session, user=user, StatusMessage=word * 3)
+            await producer.send_and_wait(settings.topic("agent.spans"), value, session.encode())
 
 
 def files_with(directory: Path, *words: str) -> list[str]:
@@ -73,4 +82,4 @@ def blocks(raw: bytes) -> Iterator[bytes]:
         at += 16 + size
 
 
-__all__ = ["EPOCH", "START", "dead_letter", "files_with", "record"]
+__all__ = ["EPOCH", "START", "dead_letter", "files_with", "record", "spans"]

@@ -18,7 +18,7 @@ from headrace.local.minder import Patience
 from headrace.local.stack import LocalStack
 from headrace.sinks.audit.keys import KeyName, ShreddedError, ensure_local, open_keys
 from tests.cli.conftest import Cli, Ran, cli
-from tests.forget.planted import dead_letter, files_with, record
+from tests.forget.planted import dead_letter, files_with, record, spans
 from tests.support import unique, wait_until, wait_until_sync
 
 __all__ = ["cli"]
@@ -60,8 +60,8 @@ def all_of(settings: Settings, where: str, **parameters: Any) -> list[bytes]:
         return b"".join(archive.raw(sql, parameters, "RowBinary")).split(b"\0")
 
 
-def archived(settings: Settings, tenant: str, count: int) -> None:
-    sql = "SELECT count() AS n FROM events WHERE tenant = {tenant:String}"
+def archived(settings: Settings, tenant: str, count: int, view: str = "events") -> None:
+    sql = f"SELECT count() AS n FROM {view} WHERE tenant = {{tenant:String}}"
     wait_until_sync(
         lambda: rows(settings, sql, tenant=tenant)[0]["n"] >= count,
         60,
@@ -90,7 +90,9 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     ann, word, session = unique("ann"), unique("planted"), unique("hers")
     record(settings, tenant, (session, ann, word), (session + "-2", "bob", "other words"))
     asyncio.run(dead_letter(settings, tenant, unique("letter"), ann, word))
+    asyncio.run(spans(settings, tenant, (session, ann, word), (session + "-2", "bob", "others")))
     archived(settings, tenant, 2 * EVENTS)
+    archived(settings, tenant, 2, "otel_traces")
     before = all_of(settings, "user = 'bob' AND tenant = {tenant:String}", tenant=tenant)
     ensure_local(settings)
     store = open_keys(settings)
@@ -113,6 +115,10 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     assert len(list((settings.state_dir / "forget").glob("f-*.json"))) == 1  # each went on with it
     removed = {one["store"]: one["count"] for one in made["removed"]}
     assert removed["ClickHouse events_raw, rows"] == EVENTS
+    assert removed["ClickHouse otel_traces_raw, rows"] == 1
+    assert removed["ClickHouse otel_traces_trace_id_ts, rows"] == 1
+    left = rows(settings, "SELECT user FROM otel_traces WHERE tenant = {t:String}", t=tenant)
+    assert left == [{"user": "bob"}]
     assert removed["ClickHouse epochs_ledger, rows"] >= 1
     assert removed["spool on this machine, lines"] >= EVENTS
     assert removed["data keys"] == 1

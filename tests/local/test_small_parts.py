@@ -18,7 +18,14 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
 from headrace.console.page import render
-from headrace.events.settings import AuditSettings, ClickHouseSettings, KafkaSettings, Settings
+from headrace.events.settings import (
+    AuditSettings,
+    ClickHouseSettings,
+    KafkaSettings,
+    OtlpSettings,
+    Settings,
+    load,
+)
 from headrace.local import guard
 from headrace.local.child import Child, PartFailed
 from headrace.local.clickhouse.auth import USERS
@@ -311,3 +318,14 @@ def test_the_master_key_is_in_the_environment_of_who_encrypts_alone() -> None:
     )
     found = {name: str(variables_of(settings, name)) for name in (*WORKERS, "shipper")}
     assert [name for name, text in found.items() if "c2VjcmV0" in text] == ["audit"]
+
+
+def test_the_receivers_headers_are_in_the_environment_of_who_sends_alone() -> None:
+    settings = Settings(
+        state_dir=Path("/x"),
+        kafka=KafkaSettings("h:1"),
+        clickhouse=ClickHouseSettings("http://h/d"),
+        otlp=OtlpSettings("https://h:1", "grpc", (("a", "s3, cret%"), ("b", "")), Path("/ca.pem")),
+    )
+    assert load(variables_of(settings, "otlp")).otlp == settings.otlp
+    assert not [one for one in (*WORKERS, "shipper") if "cret" in str(variables_of(settings, one))]

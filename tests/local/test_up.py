@@ -77,10 +77,10 @@ def _written(file: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def running(state_dir: Path) -> Iterator[Up]:
+def running(state_dir: Path, **more: str) -> Iterator[Up]:
     # What a killed stack left is there until the next one takes it away.
     left = _written(state_dir / "stack.json")
-    process = _start(state_dir)
+    process = _start(state_dir, **more)
     try:
         wait_until_sync(
             lambda: (
@@ -119,8 +119,11 @@ async def test_up_tells_its_addresses_and_stops_when_told(tmp_path: Path, number
 
 
 def test_kill_9_leaves_no_orphans_and_the_next_up_starts(tmp_path: Path) -> None:
-    with running(tmp_path / "state") as up:
-        assert up.parts() == PARTS
+    # Nobody listens there: its worker runs all the same.
+    with running(tmp_path / "state", HEADRACE_OTLP_ENDPOINT="http://127.0.0.1:9") as up:
+        (otlp,) = up.parts() - PARTS
+        assert "headrace.streams.worker otlp" in otlp
+        assert up.parts() - {otlp} == PARTS
         up.process.kill()
         up.process.wait(10)
         wait_until_sync(lambda: not up.survivors(), 10)
@@ -165,4 +168,14 @@ def test_nothing_is_started_with_rules_that_are_wrong(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert said.startswith(f"headrace: {rules}:4: receiver 'ops': ")
     assert f"headrace alerts check {rules}" in said
+    assert not (tmp_path / "state").exists()
+
+
+def test_nothing_is_started_with_a_certificate_that_is_none(tmp_path: Path) -> None:
+    otlp = {"ENDPOINT": "https://127.0.0.1:9", "CERTIFICATE": str(tmp_path / "none.pem")}
+    variables = {f"HEADRACE_OTLP_{name}": value for name, value in otlp.items()}
+    with _start(tmp_path / "state", **variables) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.startswith("headrace: HEADRACE_OTLP_CERTIFICATE cannot be used: ")
     assert not (tmp_path / "state").exists()

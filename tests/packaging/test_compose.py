@@ -37,7 +37,7 @@ def _compose(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    done = _compose("config", CLICKHOUSE_PASSWORD=SECRET)
+    done = _compose("config", CLICKHOUSE_PASSWORD=SECRET, COMPOSE_PROFILES="otlp")
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = yaml.safe_load(done.stdout)["services"]
     return found

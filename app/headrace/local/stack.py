@@ -12,12 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, final, overload
+from urllib.parse import quote
 
 from prometheus_client import CollectorRegistry
 
 from headrace.events import topics
 from headrace.events.errors import HeadraceError
-from headrace.events.settings import AuditSettings, ClickHouseSettings, KafkaSettings, Settings
+from headrace.events.settings import (
+    AuditSettings,
+    ClickHouseSettings,
+    KafkaSettings,
+    OtlpSettings,
+    Settings,
+)
 from headrace.local.background import BackgroundLoop
 from headrace.local.clickhouse.auth import Credentials
 from headrace.local.endpoint import Endpoint, Page
@@ -33,8 +40,9 @@ from headrace.sinks.audit.keys import ensure_local
 from headrace.streams import topic_admin
 
 AUDIT: Final = "audit"
+OTLP: Final = "otlp"
 WORKERS: Final = ("archive", "metrics", "alerts", "notify", AUDIT, "seal", "traces")
-"""The stream processors of the stack."""
+"""The stream processors of the stack; otlp as well, where there is a receiver."""
 
 KEPT: Final = (
     topics.ALERTS,
@@ -69,7 +77,7 @@ class LocalStack:
     ) -> None:
         self._dir = StateDir(Path(state_dir))
         self._base = settings or Settings(state_dir=self._dir.path)
-        self._worker_names = tuple(workers)
+        self._worker_names = (*workers, *([OTLP] if self._base.otlp else []))
         self._say = say
         self._page = page
         self._evidence = evidence
@@ -333,7 +341,22 @@ def variables_of(settings: Settings, part: str = "") -> dict[str, str]:
     if settings.audit.master_key is not None and part == AUDIT:
         # It opens all evidence: the others do not have it.
         environ["HEADRACE_AUDIT_MASTER_KEY"] = settings.audit.master_key
+    if settings.otlp is not None and part == OTLP:
+        environ |= _otlp_variables(settings.otlp)
     return environ | _audit_variables(settings.audit)
+
+
+def _otlp_variables(otlp: OtlpSettings) -> dict[str, str]:
+    environ = {
+        "HEADRACE_OTLP_ENDPOINT": otlp.endpoint,
+        "HEADRACE_OTLP_PROTOCOL": otlp.protocol,
+        "HEADRACE_OTLP_HEADERS": ",".join(
+            f"{name}={quote(value, safe='')}" for name, value in otlp.headers
+        ),
+    }
+    if otlp.certificate is not None:
+        environ["HEADRACE_OTLP_CERTIFICATE"] = str(otlp.certificate.absolute())
+    return environ
 
 
 def _audit_variables(audit: AuditSettings) -> dict[str, str]:

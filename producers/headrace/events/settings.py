@@ -7,12 +7,13 @@ What ``headrace up`` started is found through its ``stack.json``; variables win 
 from __future__ import annotations
 
 import os
+import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import orjson
 
@@ -52,6 +53,11 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_AUDIT_CLICKHOUSE_URL": "http[s]://audit_reader:password@host:port/database",
     "HEADRACE_SCRUB": "TOML file of what is scrubbed before the archive (default: nothing)",
     "HEADRACE_TRACE_CONTENT": "1: messages, arguments and results stand in spans (default 0: none)",
+    "HEADRACE_OTLP_ENDPOINT": "http[s]://host:port of an OTLP receiver, which gets the spans",
+    "HEADRACE_OTLP_PROTOCOL": "http/protobuf (default; /v1/traces is appended) or grpc",
+    "HEADRACE_OTLP_HEADERS": "Headers of each request, as name=value,name=value, in percent",
+    "HEADRACE_OTLP_HEADERS_FILE": "File that holds them, in place of the variable",
+    "HEADRACE_OTLP_CERTIFICATE": "PEM file of the receiver's authority (default: the system's)",
     "HEADRACE_TENANT": "Tenant of a producer made by EventProducer.from_env()",
     "HEADRACE_SPOOL_DIR": "Where from_env() producers spool and commands look (default: state dir)",
     "HEADRACE_DURABILITY": "spool (default) or memory",
@@ -61,6 +67,9 @@ VARIABLES: Final[dict[str, str]] = {
 
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _BY_PASSWORD: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_OTLP_PROTOCOLS: Final = ("http/protobuf", "grpc")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+").fullmatch
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*").fullmatch
 _MECHANISMS: Final = (*_BY_PASSWORD, "OAUTHBEARER", "GSSAPI")
 
 
@@ -131,6 +140,17 @@ class ClickHouseSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OtlpSettings:
+    """How to reach the OTLP receiver that gets the spans."""
+
+    endpoint: str
+    """``http[s]://host:port``, by HTTP with a path before ``/v1/traces`` where there is one."""
+    protocol: str = "http/protobuf"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    certificate: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditSettings:
     """Where evidence is kept, and by which keys. What is None is in the state directory."""
 
@@ -175,6 +195,8 @@ class Settings:
     """None: nothing is scrubbed."""
     trace_content: bool = False
     """Whether messages, arguments and results stand in spans."""
+    otlp: OtlpSettings | None = None
+    """None: spans are not exported."""
     metrics_url: str | None = None
     """Of a local stack: where Prometheus can scrape it."""
     console_url: str | None = None
@@ -198,6 +220,11 @@ class Settings:
         if self.clickhouse is None:
             raise SettingsError(f"no ClickHouse: {self._what_to_do('HEADRACE_CLICKHOUSE_URL')}")
         return self.clickhouse
+
+    def need_otlp(self) -> OtlpSettings:
+        if self.otlp is None:
+            raise SettingsError("no OTLP receiver: set HEADRACE_OTLP_ENDPOINT to its address")
+        return self.otlp
 
     def _what_to_do(self, variable: str) -> str:
         stack = self.state_dir / "stack.json"
@@ -244,6 +271,7 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
         audit=_audit(environ),
         scrub=_path(environ, "HEADRACE_SCRUB") or (Path(scrub) if scrub else None),
         trace_content=_flag(environ, "HEADRACE_TRACE_CONTENT"),
+        otlp=_otlp(environ),
         metrics_url=stack.get("metrics"),
         console_url=stack.get("console"),
     )
@@ -284,6 +312,42 @@ def _clickhouse(environ: Mapping[str, str], url: str) -> ClickHouseSettings:
             "percent (%2F for /), or give it by HEADRACE_CLICKHOUSE_PASSWORD_FILE"
         )
     return ClickHouseSettings(url=url, cluster=environ.get("HEADRACE_CLICKHOUSE_CLUSTER"))
+
+
+def _otlp(environ: Mapping[str, str]) -> OtlpSettings | None:
+    endpoint = environ.get("HEADRACE_OTLP_ENDPOINT", "").strip()
+    if not endpoint:
+        return None
+    if not endpoint.startswith(("http://", "https://")) or not _can_be_read(endpoint):
+        raise SettingsError("HEADRACE_OTLP_ENDPOINT must be http[s]://host:port")
+    split = urlsplit(endpoint)
+    if not split.hostname:
+        raise SettingsError("HEADRACE_OTLP_ENDPOINT has no host: it is http[s]://host:port")
+    if "@" in endpoint or split.query or split.fragment:
+        raise SettingsError(
+            "HEADRACE_OTLP_ENDPOINT is an address alone: give credentials by HEADRACE_OTLP_HEADERS"
+        )
+    protocol = environ.get("HEADRACE_OTLP_PROTOCOL") or "http/protobuf"
+    _one_of("HEADRACE_OTLP_PROTOCOL", protocol, _OTLP_PROTOCOLS)
+    headers = _secret(environ, "HEADRACE_OTLP_HEADERS") or ""
+    return OtlpSettings(
+        endpoint, protocol, tuple(_headers(headers)), _path(environ, "HEADRACE_OTLP_CERTIFICATE")
+    )
+
+
+def _headers(text: str) -> Iterator[tuple[str, str]]:
+    """Read headers as OpenTelemetry's own variables have them. What is wrong is never quoted."""
+    for number, part in enumerate(text.strip().split(","), 1):
+        if not part.strip():
+            continue
+        name, equals, value = part.partition("=")
+        name, value = name.strip(), unquote(value.strip())
+        if not equals or not _HEADER_NAME(name) or not _HEADER_VALUE(value):
+            raise SettingsError(
+                f"HEADRACE_OTLP_HEADERS: number {number} is not name=value; what is special in a"
+                " value stands in percent (%2C for a comma)"
+            )
+        yield name, value
 
 
 def _audit(environ: Mapping[str, str]) -> AuditSettings:

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, final
 
 from headrace.events import types
 from headrace.producers import agentao_nesting as nesting
+from headrace.producers.agentao_calls import CallersTraces
 from headrace.producers.agentao_children import follow_children
 from headrace.producers.agentao_confirm import ConfirmTimeout, confirmation, one_answer
 from headrace.producers.agentao_host import HostEvents
@@ -65,8 +66,9 @@ def attach(
     uses. Without ``session`` it is agentao's own session id, and follows where that changes (a new
     id is looked for at the start of each turn). With ``confirm_timeout`` (seconds) a confirmation
     that takes longer is answered "no"; the callback then runs in a thread of its own, with the
-    caller's context variables. Where attachments of one producer to one agent are nested, the
-    innermost records.
+    caller's context variables. Without ``trace`` each turn continues the trace of the span that is
+    current where ``chat()`` or ``arun()`` is called. Where attachments of one producer to one agent
+    are nested, the innermost records.
     """
     return Attachment(
         producer,
@@ -107,6 +109,7 @@ class Attachment:
         self._host = HostEvents()
         self._asked = threading.local()
         self._clears = threading.local()
+        self._callers = CallersTraces()
         self._undo: list[Callable[[], object]] = []
         self._memory: Any = None
         self._untap_memory: list[Callable[[], None]] = []
@@ -127,6 +130,7 @@ class Attachment:
         self._guard("permission decisions", self._observe)
         self._guard("sub-agents", self._follow_children)
         self._guard("memory", self._follow_memory)
+        self._guard("the caller's trace", self._follow_calls)
         if not self._place.continues:
             self._guard("the session's start", lambda: self._emit_start({}))
         return self
@@ -170,6 +174,9 @@ class Attachment:
             )
         )
 
+    def _follow_calls(self) -> None:
+        self._undo.append(tap(self._agent, "arun", self._callers.around))
+
     def _follow_memory(self) -> None:
         """Listen to the memory manager that the agent has now: a host may give it another."""
         memory = self._agent.memory_manager
@@ -190,8 +197,8 @@ class Attachment:
     def _on_event(self, event: Any) -> None:
         if not self._place.recording:
             return
+        kind = getattr(event, "type", None)
         try:
-            kind = event.type
             if kind == types.TURN_BEGIN:
                 self._follow_session()
                 self._follow_memory()
@@ -202,7 +209,11 @@ class Attachment:
         except Exception as error:
             _WARN("follow", "an event could not be followed: %r", error)
         try:
-            self._hook(event)
+            if kind == types.TURN_BEGIN:
+                with self._callers.carried(getattr(self._agent, "_current_token", None)):
+                    self._hook(event)
+            else:
+                self._hook(event)
         except Exception as error:
             _WARN("event", "an event could not be recorded: %r", error)
 

@@ -16,12 +16,12 @@ _NEVER.open = False
 
 
 class Binding:
-    """The part of the envelope that is the same for all events of one hook.
+    """The part of the envelope that is the same for all events of one hook in one turn.
 
-    ``epoch`` and ``prefix`` belong together and change under the journal's lock.
+    ``epoch``, ``prefix`` and the turn's trace belong together and change under the journal's lock.
     """
 
-    __slots__ = ("_fixed", "epoch", "prefix", "session")
+    __slots__ = ("_given", "_head", "_trace", "epoch", "prefix", "session")
 
     def __init__(
         self,
@@ -34,14 +34,27 @@ class Binding:
     ) -> None:
         self.session = text_of(session) if session else UNBOUND_SESSION
         fields: dict[str, Any] = {"v": VERSION, "tenant": tenant, "session": self.session}
-        for name, value in (("user", user), ("agent", agent), ("trace", trace)):
+        for name, value in (("user", user), ("agent", agent)):
             if value is not None:
                 fields[name] = text_of(value)
-        self._fixed = orjson.dumps(fields)[:-1] + b',"epoch":"'
+        self._head = orjson.dumps(fields)[:-1]
+        self._given = trace is not None
+        self._trace = _trace_part(trace)
         self.epoch = _NEVER
         self.prefix = b""
 
     def enter(self, epoch: Epoch) -> None:
         """Number from now on in this epoch."""
         self.epoch = epoch
-        self.prefix = self._fixed + epoch.id.encode() + b'","seq":'
+        self.prefix = b'%b%b,"epoch":"%b","seq":' % (self._head, self._trace, epoch.id.encode())
+
+    def follow(self, trace: str | None) -> None:
+        """Say this trace from now on, or none; one that was given for good stays."""
+        part = _trace_part(trace)
+        if part != self._trace and not self._given:
+            self._trace = part
+            self.enter(self.epoch)
+
+
+def _trace_part(trace: str | None) -> bytes:
+    return b"" if trace is None else b',"trace":' + orjson.dumps(text_of(trace))

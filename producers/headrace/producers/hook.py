@@ -10,7 +10,7 @@ from orjson import dumps
 from headrace.producers.binding import Binding
 from headrace.producers.encode import cut, encode, foreign
 from headrace.producers.journal import Journal
-from headrace.producers.kinds import Kind, Kinds
+from headrace.producers.kinds import TURN_BEGINS, Kind, Kinds
 from headrace.producers.warn import LOGGER
 
 
@@ -56,14 +56,19 @@ def make_hook(journal: Journal, kinds: Kinds, binding: Binding, max_event_bytes:
             known = last
             if known[0] is not event.type:
                 event_type = event.type
-                last = known = (event_type, kinds.of(event_type))
+                kind = kinds.of(event_type)
+                if kind.role == TURN_BEGINS:
+                    # Not remembered: each begins in a trace of its own.
+                    put(binding, kind.now(), body)
+                    return
+                last = known = (event_type, kind)
             put(binding, known[1], body)
         except Exception as error:
             strange(event, error)
 
     def emit(event_type: str, data: dict[str, Any]) -> None:
         try:
-            put(binding, kinds.of(event_type), _fitting(data, max_event_bytes))
+            put(binding, kinds.of(event_type).now(), _fitting(data, max_event_bytes))
         except Exception as error:
             strange(event_type, error)
 

@@ -35,6 +35,7 @@ SWEEP: Final = 60.0
 """Seconds between two searches for idle sessions."""
 
 _CHUNK: Final = kinds.MAY_BE_FIRST_CHUNK
+_TURN_ENDS: Final = kinds.TURN_ENDS
 _EPOCH_END: Final = kind_of(types.EPOCH_END)
 _DROPPED: Final = kind_of(types.DROPPED)
 BUSY: Final = "busy"
@@ -105,11 +106,17 @@ class Journal:
             before, epoch.last_ts = epoch.last_ts, now
             try:
                 role = kind.role
+                prefix = binding.prefix
                 if role and (role != _CHUNK or epoch.call_started):
                     turn = self._follow(epoch, role)
+                    if role <= _TURN_ENDS:
+                        # Its end still belongs to a turn, and so to the trace that it was in.
+                        binding.follow(kind.trace)
+                        if role != _TURN_ENDS:
+                            prefix = binding.prefix
                 else:
                     turn = epoch.turn_part
-                parts = (binding.prefix, dumps(seq), turn, dumps(now), kind.part, body, b"}\n")
+                parts = (prefix, dumps(seq), turn, dumps(now), kind.part, body, b"}\n")
                 line = b"".join(parts)
                 size = len(line)
                 store = self._store

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
 from headrace.events import types
+from headrace.producers import traceparent
 from headrace.producers.limits import rank_of
 
 PLAIN: Final = 0
@@ -36,6 +37,12 @@ class Kind:
     """``,"type":"…","data":``"""
     rank: int
     role: int
+    trace: str | None = None
+    """Of one beginning of a turn: the application's own trace, where it had one."""
+
+    def now(self) -> Kind:
+        """Return what an event is that comes now, in the calling context."""
+        return replace(self, trace=traceparent.current()) if self.role == TURN_BEGINS else self
 
 
 def kind_of(name: str) -> Kind:

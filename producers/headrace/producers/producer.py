@@ -165,7 +165,9 @@ class EventProducer:
     ) -> Hook:
         """Return an ``on_event`` callable for one session, right in every thread.
 
-        ``trace`` is a W3C traceparent.
+        ``trace`` is a W3C traceparent, of all its events. Without it each turn continues the trace
+        of the span that is current where it begins. Turns of one hook that run at the same time
+        are one turn to it: the last to begin says its number and its trace.
         """
         return self._hook(Binding(self._tenant, session, user=user, agent=agent, trace=trace))
 

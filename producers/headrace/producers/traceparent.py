@@ -7,7 +7,11 @@ W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
+
+CARRIED: Final[ContextVar[str | None]] = ContextVar("headrace_carried_trace", default=None)
+"""What stands for the current span where work was handed to a thread without its context."""
 
 
 def current() -> str | None:
@@ -18,7 +22,7 @@ def current() -> str | None:
     try:
         context = trace.get_current_span().get_span_context()
         if not context.is_valid:
-            return None
+            return CARRIED.get()
         flags = int(context.trace_flags)
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-{flags:02x}"
     except Exception:

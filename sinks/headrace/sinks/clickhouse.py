@@ -56,6 +56,12 @@ INSERT_SETTINGS: Final = {
     "input_format_parallel_parsing": 0,
 }
 
+_TYPED: Final = {
+    "input_format_json_read_numbers_as_strings": 1,
+    "input_format_json_read_bools_as_strings": 1,
+    "input_format_json_read_arrays_as_strings": 1,
+}
+
 
 class ClickHouseSink:
     """Inserts batches into one table, up to :data:`PARALLEL` at once.
@@ -117,7 +123,7 @@ class ClickHouseSink:
             client.raw_insert(
                 self._name,
                 insert_block=_body(values),
-                settings=dict(INSERT_SETTINGS),
+                settings=INSERT_SETTINGS | (_TYPED if self._table.typed else {}),
                 fmt="JSONEachRow",
             )
         except (ClickHouseError, OSError, HTTPError) as error:

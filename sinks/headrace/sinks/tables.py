@@ -15,11 +15,14 @@ class Table:
     """Its lines have a ``seq`` that no line may lack or bend: it tells the events of an epoch."""
     compacted: bool = False
     """So is its topic: a record without a value is nothing to write, and no fault."""
+    typed: bool = False
+    """Its lines give numbers, flags and lists where its maps have text."""
 
 
 EVENTS: Final = Table("events_raw", numbered=True)
 PANES: Final = Table("metric_panes_raw", compacted=True)
 TRANSITIONS: Final = Table("alert_transitions_raw")
+SPANS: Final = Table("otel_traces_in", typed=True)
 ERASED: Final = Table("erased_ledger")
 DROPPED: Final = Table("dropped_ledger")
 AUDIT: Final = Table("audit_raw")

@@ -1,10 +1,12 @@
-"""The archive: what stands in three topics becomes rows in ClickHouse.
+"""The archive: what stands in four topics becomes rows in ClickHouse.
 
     agent.events     -> events_raw
     agent.metrics    -> metric_panes_raw
     agent.alerts.log -> alert_transitions_raw
+    agent.spans      -> otel_traces_in -> otel_traces_raw
 
-Events of people who are to be forgotten (``agent.erasures``) go no further than ``erased_ledger``.
+What is of people who are to be forgotten (``agent.erasures``) goes no further than
+``erased_ledger``, and a span, which has no number, leaves nothing there.
 Each by an :class:`~headrace.streams.archiver.Archiver` of its own, all in one app and one consumer
 group. Nothing is acknowledged before it has landed or stands in the dead-letter queue. ClickHouse
 away: the gathered batches are offered again and again, the transport stops fetching when its
@@ -52,6 +54,7 @@ ROUTES: Final = (
     Route(topics.EVENTS, tables.EVENTS, personal=True),
     Route(topics.METRICS, tables.PANES),
     Route(topics.ALERTS_LOG, tables.TRANSITIONS),
+    Route(topics.SPANS, tables.SPANS, personal=True),
 )
 
 

@@ -17,6 +17,7 @@ from headrace.sinks.audit.vault import marker
 from headrace.sinks.audit.vault.vault import open_vault
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.sinks.notify.receivers import read_receivers
+from headrace.sinks.otlp.exporter import open_exporter
 from headrace.streams import archive, scrub
 from headrace.streams.alerts import processor as alerts
 from headrace.streams.alerts import rules
@@ -31,6 +32,8 @@ from headrace.streams.metrics.processor import MetricsProcessor
 from headrace.streams.notify import processor as notify
 from headrace.streams.notify.parts import Plan
 from headrace.streams.notify.processor import NotifyProcessor
+from headrace.streams.otlp import processor as otlp
+from headrace.streams.otlp.processor import OtlpProcessor
 from headrace.streams.processor import Processor
 from headrace.streams.seal import processor as seal
 from headrace.streams.seal.partition import Limits
@@ -124,6 +127,10 @@ def _traces(settings: Settings, metrics: Metrics, options: Options) -> Processor
     return TracesProcessor(
         settings, metrics, tuning=options.tuning, options=TracesOptions(bounds=bounds)
     )
+def _otlp(settings: Settings, metrics: Metrics, options: Options) -> Processor:
+    exporter = open_exporter(settings.need_otlp())
+    limits = options.archive.limits
+    return OtlpProcessor(settings, exporter, metrics, tuning=options.tuning, limits=limits)
 
 
 FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] = {
@@ -134,4 +141,5 @@ FACTORIES: Final[dict[str, Callable[[Settings, Metrics, Options], Processor]]] =
     audit.NAME: _audit,
     seal.NAME: _seal,
     traces.NAME: _traces,
+    otlp.NAME: _otlp,
 }

@@ -68,6 +68,13 @@ class Metrics:
         self.seal_fenced = self._counter(defs.SEAL_FENCED)
         self.seal_rows = self._counter(defs.SEAL_ROWS)
         self.seal_witness_failures = self._counter(defs.SEAL_WITNESS_FAILURES)
+        self.otlp_spans = self._counter(defs.OTLP_SPANS)
+        self.otlp_retries = self._counter(defs.OTLP_RETRIES)
+        self.otlp_rejected = self._counter(defs.OTLP_REJECTED)
+        self.otlp_dead_letters = self._counter(defs.OTLP_DEAD_LETTERS)
+        self.otlp_repeated = self._counter(defs.OTLP_REPEATED)
+        self.otlp_forgotten = self._counter(defs.OTLP_FORGOTTEN)
+        self.otlp_seconds = self._histogram(defs.OTLP_SECONDS)
 
     def register(self, collector: Collector) -> None:
         """Show what a collector finds beside them."""

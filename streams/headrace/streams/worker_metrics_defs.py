@@ -466,6 +466,57 @@ SEAL_WITNESS_FAILURES: Final = MetricDef(
     "Times that a witness did not take a checkpoint, which is then told again or a newer one is",
     "Growing: see the worker's log; what no witness has seen could be taken back unnoticed",
 )
+OTLP_SPANS: Final = MetricDef(
+    "headrace_otlp_spans_total",
+    "counter",
+    (),
+    "Spans that the OTLP receiver took",
+    "Flat while lag grows: look at headrace_otlp_retries_total, then at the worker's log",
+)
+OTLP_RETRIES: Final = MetricDef(
+    "headrace_otlp_retries_total",
+    "counter",
+    ("status",),
+    "Requests that the receiver did not take, by HTTP's or gRPC's status (none: no answer)",
+    "none, 503, UNAVAILABLE: it is away; 401, 403, UNAUTHENTICATED: correct HEADRACE_OTLP_HEADERS;"
+    " 404, UNIMPLEMENTED: correct HEADRACE_OTLP_ENDPOINT or HEADRACE_OTLP_PROTOCOL",
+)
+OTLP_REJECTED: Final = MetricDef(
+    "headrace_otlp_rejected_total",
+    "counter",
+    (),
+    "Spans of requests that the receiver took in part, which by the protocol are not sent again",
+    "Above 0: the worker's log has the receiver's reason",
+)
+OTLP_DEAD_LETTERS: Final = MetricDef(
+    "headrace_otlp_dead_letters_total",
+    "counter",
+    (),
+    "Spans that the receiver will never take, set aside in agent.events.dlq",
+    "`headrace dlq list`; once the receiver is mended, `headrace dlq redrive`",
+)
+OTLP_REPEATED: Final = MetricDef(
+    "headrace_otlp_repeated_total",
+    "counter",
+    (),
+    "Records that the receiver had taken just before, and that were not sent again",
+    "A few after a crash of the worker traces are well",
+)
+OTLP_FORGOTTEN: Final = MetricDef(
+    "headrace_otlp_forgotten_total",
+    "counter",
+    (),
+    "Spans that a standing order of `headrace forget` covers: not sent",
+    "Growing long after a request: the person is still being recorded under that name",
+)
+OTLP_SECONDS: Final = MetricDef(
+    "headrace_otlp_seconds",
+    "histogram",
+    (),
+    "Time of one request, whatever its answer",
+    "Near 30: the receiver hangs, and requests are given up and sent again",
+    (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
 
 METRICS: Final = (
     ROWS,
@@ -530,4 +581,11 @@ METRICS: Final = (
     SEAL_FENCED,
     SEAL_ROWS,
     SEAL_WITNESS_FAILURES,
+    OTLP_SPANS,
+    OTLP_RETRIES,
+    OTLP_REJECTED,
+    OTLP_DEAD_LETTERS,
+    OTLP_REPEATED,
+    OTLP_FORGOTTEN,
+    OTLP_SECONDS,
 )

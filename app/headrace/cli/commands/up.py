@@ -27,6 +27,7 @@ def up(state_dir: Path | None) -> int:
     from headrace.cli.health.alerting import rules_text  # noqa: PLC0415 - the same
     from headrace.cli.scrub import files as scrubbing  # noqa: PLC0415 - the same
     from headrace.local.stack import run  # noqa: PLC0415 - the same
+    from headrace.sinks.otlp import exporter  # noqa: PLC0415 - the same
     from headrace.streams.metrics import prices  # noqa: PLC0415 - the same
 
     settings = options.load(state_dir)
@@ -36,5 +37,7 @@ def up(state_dir: Path | None) -> int:
     policies.load(settings)
     if settings.scrub is not None:
         scrubbing.load(settings)
+    if settings.otlp is not None:
+        exporter.need_right(settings.otlp)
     click.echo(f"headrace: alert rules: {rules_text(settings)}", err=True)
     return run(settings, page=render, evidence=evidence)

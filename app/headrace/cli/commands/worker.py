@@ -58,7 +58,7 @@ from headrace.cli.faults import CommandError
 def worker(names: tuple[str, ...], state_dir: Path | None, **given: object) -> None:
     """Run the stream processors NAME... until SIGINT or SIGTERM.
 
-    There are archive, metrics, alerts, notify, audit, seal and traces.
+    There are archive, metrics, alerts, notify, audit, seal, traces and otlp.
 
     Prints one line of JSON with the port of /metrics when it serves. Exit codes: 0 after a signal,
     1 where a processor gave up, 2 where the settings are wrong, 75 where the watchdog found a

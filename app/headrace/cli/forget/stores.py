@@ -32,6 +32,9 @@ STORES: Final = (
     Store("events_raw", Holds.EVENTS),
     Store("epochs_ledger", Holds.SESSIONS),
     Store("dropped_ledger", Holds.SESSIONS),
+    Store("otel_traces_in", Holds.NOBODY),  # keeps nothing
+    Store("otel_traces_raw", Holds.EVENTS),
+    Store("otel_traces_trace_id_ts", Holds.EVENTS),
     Store("audit_raw", Holds.EVIDENCE),
     Store("erased_ledger", Holds.NOBODY),
     Store("metric_panes_raw", Holds.NOBODY),

@@ -16,7 +16,7 @@ from typing import Final
 
 from headrace.cli.archive import connect
 from headrace.cli.faults import describe
-from headrace.cli.health import alerting, evidence
+from headrace.cli.health import alerting, evidence, receiving
 from headrace.cli.health.status import gather
 from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
@@ -72,6 +72,7 @@ def examine(load: Callable[[], Settings]) -> Iterator[Check]:
     yield from _guarded("audit policy", lambda: _policy(settings))
     yield from _guarded("audit keys", lambda: _keys(settings))
     yield from _guarded("audit vault", lambda: _vault(settings))
+    yield from _guarded("otlp", lambda: _otlp(settings))
     yield from _guarded("scrub", lambda: _scrub(settings))
     yield from _guarded("forget", lambda: _forget(settings))
     yield _spool(settings)
@@ -192,6 +193,12 @@ def _vault(settings: Settings) -> Iterator[Check]:
     # Who only reads it may have no right to more.
     if directory is not None and os.access(directory, os.W_OK):
         yield _room("audit vault", directory)
+
+
+def _otlp(settings: Settings) -> Iterator[Check]:
+    # Without an endpoint here it is that of the terminal that runs the worker.
+    if settings.otlp is not None:
+        yield Check("otlp", OK, asyncio.run(receiving.receiver_text(settings.otlp)))
 
 
 def _scrub(settings: Settings) -> Iterator[Check]:

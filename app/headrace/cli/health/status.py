@@ -25,6 +25,7 @@ PROCESSORS: Final = (
     ("archive", topics.EVENTS),
     ("archive", topics.METRICS),
     ("archive", topics.ALERTS_LOG),
+    ("archive", topics.SPANS),
     ("metrics", topics.EVENTS),
     ("alerts", topics.METRICS),
     ("notify", topics.ALERTS_LOG),
@@ -33,6 +34,8 @@ PROCESSORS: Final = (
     ("traces", topics.EVENTS),
 )
 """The consumer groups, and the topics that they read."""
+OTLP: Final = ("otlp", topics.SPANS)
+"""Where there is a receiver."""
 DAY_SECONDS: Final = 86_400.0
 """Later than this, a page that did not arrive is history."""
 SUPERVISOR_SECONDS: Final = 3.0
@@ -174,7 +177,8 @@ def _part(part: Mapping[str, Any]) -> PartState:
 
 async def _kafka(settings: Settings) -> tuple[PartState, list[GroupState]]:
     try:
-        states = await asyncio.gather(*(_group(settings, *one) for one in PROCESSORS))
+        processors = (*PROCESSORS, OTLP) if settings.otlp else PROCESSORS
+        states = await asyncio.gather(*(_group(settings, *one) for one in processors))
     except HeadraceError as error:
         return PartState("kafka", well=False, state=str(error)), []
     return PartState("kafka", well=True, state="running"), list(states)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
-from headrace.events import topics
 from headrace.events.settings import Settings
 from headrace.sinks.base import Sink
 from headrace.streams.erasure.ledger import Lines, lines_of
-from headrace.streams.erasure.orders import Orders
 from headrace.streams.erasure.owner import owners_of
-from headrace.streams.follower import Follower
+from headrace.streams.erasure.standing import StandingOrders
 from headrace.streams.gather import Gathered
 
 
@@ -29,28 +26,23 @@ class Eraser:
 
     def __init__(self, settings: Settings, erased: Sink, dropped: Sink) -> None:
         """``erased``, ``dropped``: the sinks of the two ledgers."""
-        topic = settings.topic(topics.ERASURES)
         self.erased = erased
         self.dropped = dropped
-        self._orders = Orders(topic)
-        self._follower = Follower(settings.need_kafka(), topic, self._orders.take)
-        self._starting: asyncio.Task[None] | None = None
+        self._standing = StandingOrders(settings)
 
     async def ready(self) -> None:
         """Return once every order is known, however long that takes. Safe to call again."""
-        if self._starting is None:
-            self._starting = asyncio.create_task(self._follower.start(), name="read orders")
-        await asyncio.shield(self._starting)
+        await self._standing.ready()
 
     def divide(self, gathered: Gathered) -> Division | None:
         """Find what orders cover; None where that is nothing. Decodes only where there are orders.
 
         Raises what ended the following of orders: nothing may be archived without it.
         """
-        self._follower.check()
-        if not self._orders:
+        orders = self._standing.orders()
+        if not orders:
             return None
-        match = self._orders.match
+        match = orders.match
         kept: list[int] = []
         found = []
         for index, owner in enumerate(owners_of(gathered.values)):
@@ -62,8 +54,6 @@ class Eraser:
         return Division(kept, lines_of(found)) if found else None
 
     async def close(self) -> None:
-        if self._starting is not None:
-            self._starting.cancel()
-        await self._follower.close()
+        await self._standing.close()
         await self.erased.close()
         await self.dropped.close()

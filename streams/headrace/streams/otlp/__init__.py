@@ -1,0 +1,1 @@
+"""The processor ``otlp``: what stands in agent.spans goes to a receiver by OTLP."""
