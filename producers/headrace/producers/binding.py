@@ -21,7 +21,7 @@ class Binding:
     ``epoch`` and ``prefix`` belong together and change under the journal's lock.
     """
 
-    __slots__ = ("_fixed", "epoch", "prefix", "session")
+    __slots__ = ("_fixed", "agent", "epoch", "prefix", "session", "trace", "user")
 
     def __init__(
         self,
@@ -33,10 +33,13 @@ class Binding:
         trace: str | None = None,
     ) -> None:
         self.session = text_of(session) if session else UNBOUND_SESSION
+        self.user = None if user is None else text_of(user)
+        self.agent = None if agent is None else text_of(agent)
+        self.trace = None if trace is None else text_of(trace)
         fields: dict[str, Any] = {"v": VERSION, "tenant": tenant, "session": self.session}
-        for name, value in (("user", user), ("agent", agent), ("trace", trace)):
-            if value is not None:
-                fields[name] = text_of(value)
+        for name in ("user", "agent", "trace"):
+            if (value := getattr(self, name)) is not None:
+                fields[name] = value
         self._fixed = orjson.dumps(fields)[:-1] + b',"epoch":"'
         self.epoch = _NEVER
         self.prefix = b""

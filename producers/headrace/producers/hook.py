@@ -7,10 +7,11 @@ from typing import Any, Final, Protocol, cast
 
 from orjson import dumps
 
+from headrace.producers import whose
 from headrace.producers.binding import Binding
 from headrace.producers.encode import cut, encode, foreign
 from headrace.producers.journal import Journal
-from headrace.producers.kinds import Kind, Kinds
+from headrace.producers.kinds import TURN_BEGINS, Kind, Kinds
 from headrace.producers.warn import LOGGER
 
 
@@ -22,6 +23,7 @@ class Hook(Protocol):
     """
 
     session: str
+    binding: Binding
 
     def __call__(self, event: Any, /) -> None:
         """Publish one event of the runtime."""
@@ -57,13 +59,23 @@ def make_hook(journal: Journal, kinds: Kinds, binding: Binding, max_event_bytes:
             if known[0] is not event.type:
                 event_type = event.type
                 last = known = (event_type, kinds.of(event_type))
-            put(binding, known[1], body)
+            kind = known[1]
+            if kind.frames_turn:
+                follow(kind)
+            put(binding, kind, body)
         except Exception as error:
             strange(event, error)
 
+    def follow(kind: Kind) -> None:
+        move = whose.begin_turn if kind.role == TURN_BEGINS else whose.end_turn
+        move(journal, binding)
+
     def emit(event_type: str, data: dict[str, Any]) -> None:
         try:
-            put(binding, kinds.of(event_type), _fitting(data, max_event_bytes))
+            kind = kinds.of(event_type)
+            if kind.frames_turn:
+                follow(kind)
+            put(binding, kind, _fitting(data, max_event_bytes))
         except Exception as error:
             strange(event_type, error)
 
@@ -82,7 +94,7 @@ def make_hook(journal: Journal, kinds: Kinds, binding: Binding, max_event_bytes:
             LOGGER.debug("an event could not even be counted", exc_info=True)
 
     hook: Any = on_event
-    hook.emit, hook.end, hook.session = emit, end, binding.session
+    hook.emit, hook.end, hook.session, hook.binding = emit, end, binding.session, binding
     return cast("Hook", hook)
 
 

@@ -18,6 +18,7 @@ class Table:
 
 
 EVENTS: Final = Table("events_raw", numbered=True)
+LOGS: Final = Table("logs_raw", numbered=True)
 PANES: Final = Table("metric_panes_raw", compacted=True)
 TRANSITIONS: Final = Table("alert_transitions_raw")
 ERASED: Final = Table("erased_ledger")

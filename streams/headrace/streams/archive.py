@@ -1,10 +1,11 @@
-"""The archive: what stands in three topics becomes rows in ClickHouse.
+"""The archive: what stands in four topics becomes rows in ClickHouse.
 
     agent.events     -> events_raw
+    agent.logs       -> logs_raw
     agent.metrics    -> metric_panes_raw
     agent.alerts.log -> alert_transitions_raw
 
-Events of people who are to be forgotten (``agent.erasures``) go no further than ``erased_ledger``.
+Events and log records of people who are to be forgotten (``agent.erasures``) go no further than ``erased_ledger``.
 Each by an :class:`~headrace.streams.archiver.Archiver` of its own, all in one app and one consumer
 group. Nothing is acknowledged before it has landed or stands in the dead-letter queue. ClickHouse
 away: the gathered batches are offered again and again, the transport stops fetching when its
@@ -50,6 +51,7 @@ class Route:
 
 ROUTES: Final = (
     Route(topics.EVENTS, tables.EVENTS, personal=True),
+    Route(topics.LOGS, tables.LOGS, personal=True),
     Route(topics.METRICS, tables.PANES),
     Route(topics.ALERTS_LOG, tables.TRANSITIONS),
 )
@@ -70,7 +72,7 @@ class Archive:
         options: ArchiveOptions | None = None,
         scrubber: BatchScrubber | None = None,
     ) -> None:
-        """Make it. ``scrubber``: of the events, None where nothing is scrubbed."""
+        """Make it. ``scrubber``: of events and logs, None where nothing is scrubbed."""
         self.app = make_app(settings, NAME, tuning or Tuning())
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._settings = settings
@@ -102,7 +104,7 @@ class Archive:
             self._options,
             told=self._tell_sink_up,
             eraser=self._eraser if route.personal else None,
-            scrubber=self._scrubber if route.topic == topics.EVENTS else None,
+            scrubber=self._scrubber if route.personal else None,
         )
         source = self.app.topic(name, schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}.{route.topic}", concurrency=1)(
