@@ -5,11 +5,11 @@
     agent.metrics    -> metric_panes_raw
     agent.alerts.log -> alert_transitions_raw
 
-Events and log records of people who are to be forgotten (``agent.erasures``) go no further than ``erased_ledger``.
-Each by an :class:`~headrace.streams.archiver.Archiver` of its own, all in one app and one consumer
-group. Nothing is acknowledged before it has landed or stands in the dead-letter queue. ClickHouse
-away: the gathered batches are offered again and again, the transport stops fetching when its
-buffers are full, and the worker stays in its group.
+What is of people who are to be forgotten (``agent.erasures``) goes no further than
+``erased_ledger``. Each by an :class:`~headrace.streams.archiver.Archiver` of its own, all in one
+app and one consumer group. Nothing is acknowledged before it has landed or stands in the
+dead-letter queue. ClickHouse away: the gathered batches are offered again and again, the transport
+stops fetching when its buffers are full, and the worker stays in its group.
 """
 
 from __future__ import annotations

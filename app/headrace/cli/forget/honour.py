@@ -1,8 +1,9 @@
 """The standing order: written, and seen to be honoured by every worker of the archive.
 
-Into each partition of agent.events and agent.logs goes a probe: an event of a session of ours that the order
-covers. One that is found in the ledger of what was erased was met by a worker that has the order;
-all that stood before it has landed. One that was archived came too soon: another is sent.
+Into each partition of agent.events and agent.logs goes a probe: an event of a session of ours that
+the order covers. One that is found in the ledger of what was erased was met by a worker that has
+the order; all that stood before it has landed. One that was archived came too soon: another is
+sent.
 """
 
 from __future__ import annotations

@@ -52,6 +52,11 @@ ENGINE = {replacing}
 PARTITION BY toMonday(time)
 ORDER BY (tenant, session, epoch, seq, fingerprint);
 
+-- One ledger for both: an epoch is of events or of log records, never of both.
+ALTER TABLE {database}.epochs_ledger {on_cluster}
+ADD COLUMN IF NOT EXISTS of_logs SimpleAggregateFunction(max, UInt8)
+COMMENT '1: the numbers are of log records';
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.epochs_ledger_feed_logs {on_cluster}
 TO {database}.epochs_ledger
 AS SELECT
@@ -62,7 +67,8 @@ AS SELECT
     max(seq) AS last_seq,
     min(ts) AS first_ts,
     max(ts) AS last_ts,
-    max(if(type = 'headrace.epoch_end', seq, 0)) AS end_seq
+    max(if(type = 'headrace.epoch_end', seq, 0)) AS end_seq,
+    toUInt8(1) AS of_logs
 FROM {database}.logs_raw
 GROUP BY tenant, session, epoch;
 
