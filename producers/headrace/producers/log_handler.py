@@ -92,7 +92,7 @@ class LogHandler(logging.Handler):
         said = read(record, self._producer.tenant, format_it=not nested)
         body = encoded(said.data, self._producer.max_event_bytes)
         whose = self._whose(said)
-        kind = _HIGH if record.levelno >= logging.ERROR else _LOW
+        kind = _HIGH if said.data["level_no"] >= logging.ERROR else _LOW
         self._put(whose, kind, body, record.created)
         if self._stdout and not nested:
             self._print(line_of(record.created, self._producer.tenant, whose, body))
