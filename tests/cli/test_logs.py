@@ -23,11 +23,9 @@ from headrace.cli.logs.show import text_of
 from headrace.events import topics
 from headrace.events.envelope import decode
 from headrace.events.settings import Settings
-from headrace.sinks.clickhouse import INSERT_SETTINGS
-from headrace.sinks.connection import connect as connect_writer
 from headrace.streams import topic_admin
 from headrace.streams.producer import start_producer
-from tests.cli.conftest import START, Cli, Stack, command_line, line
+from tests.cli.conftest import START, Cli, Stack, command_line, insert, line
 from tests.support import unique, wait_until_sync
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -38,17 +36,6 @@ def said(
     message: str, level: str = "INFO", logger: str = "agentao.tools", **more: Any
 ) -> dict[str, Any]:
     return {"level": level, "level_no": LEVELS[level], "logger": logger, "message": message, **more}
-
-
-def insert_logs(stack: Stack, lines: list[bytes]) -> None:
-    client = connect_writer(stack.writer)
-    client.raw_insert(
-        "headrace.logs_raw",
-        insert_block=b"\n".join(lines),
-        fmt="JSONEachRow",
-        settings=INSERT_SETTINGS,
-    )
-    client.close()
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +54,7 @@ def tenant(stack: Stack) -> str:
         for seq, (session, data, more) in enumerate(told, 1)
     ]
     end = line(tenant, "s-1", 6, "headrace.epoch_end", {"reason": "closed", "dropped": {}})
-    insert_logs(stack, [*lines, *lines, end])
+    insert(stack, [*lines, *lines, end], "logs_raw")
     return tenant
 
 
@@ -158,7 +145,7 @@ def many(stack: Stack) -> list[Record]:
         )
         for n in range(1, 60)
     ]  # fmt: skip
-    insert_logs(stack, lines)
+    insert(stack, lines, "logs_raw")
     records = [of_event(decode(one)) for one in lines]
     return [record for record in records if record is not None]
 
@@ -200,7 +187,7 @@ def test_it_goes_on_where_the_archive_ends_without_loss_or_double(stack: Stack) 
     asyncio.run(topic_admin.apply(settings))
     # The archive of this test has taken in 1 to 3 and committed nothing: all is in Kafka, too.
     asyncio.run(send(settings, lines(1, 5)))
-    insert_logs(stack, lines(1, 3))
+    insert(stack, lines(1, 3), "logs_raw")
     with following(settings, "--tenant", tenant) as logs:
         assert logs.stdout is not None
         found = [logs.stdout.readline() for _ in range(5)]

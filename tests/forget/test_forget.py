@@ -61,13 +61,17 @@ def all_of(settings: Settings, where: str, **parameters: Any) -> list[bytes]:
 
 
 def archived(settings: Settings, tenant: str, count: int) -> None:
-    sql = "SELECT count() AS n FROM events WHERE tenant = {tenant:String}"
-    wait_until_sync(
-        lambda: rows(settings, sql, tenant=tenant)[0]["n"] >= count,
-        60,
-        interval=0.2,
-        what=f"{count} archived",
-    )
+    """Wait until so many events are there, and the logs of each session."""
+    sql = "SELECT count() AS n FROM {} WHERE tenant = {{tenant:String}}"
+    for table, wanted in (("events", count), ("logs_raw FINAL", count // EVENTS * 2)):
+        wait_until_sync(
+            lambda table=table, wanted=wanted: (  # type: ignore[misc]
+                rows(settings, sql.format(table), tenant=tenant)[0]["n"] >= wanted
+            ),
+            60,
+            interval=0.2,
+            what=f"{wanted} in {table} archived",
+        )
 
 
 def only(ran: Ran) -> dict[str, Any]:
@@ -100,6 +104,7 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
 
     counted = only(on_stack("forget", "--tenant", tenant, "--user", ann, "--dry-run", "--json"))
     assert counted["would_remove"]["events_raw"] == EVENTS
+    assert counted["would_remove"]["logs_raw"] == 2
     assert counted["would_remove"]["spool on this machine"] >= EVENTS
     assert (counted["sessions"], counted["would_remove"]["data keys"]) == (1, 1)
     assert not (settings.state_dir / "forget").exists()
@@ -113,6 +118,7 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     assert len(list((settings.state_dir / "forget").glob("f-*.json"))) == 1  # each went on with it
     removed = {one["store"]: one["count"] for one in made["removed"]}
     assert removed["ClickHouse events_raw, rows"] == EVENTS
+    assert removed["ClickHouse logs_raw, rows"] == 2  # and the end of its epoch
     assert removed["ClickHouse epochs_ledger, rows"] >= 1
     assert removed["spool on this machine, lines"] >= EVENTS
     assert removed["data keys"] == 1

@@ -161,7 +161,11 @@ def test_the_innermost_holds_and_turns_that_never_end_leave_nothing(
         logger.info("outer")
         turn(inner, "turn_begin")
         logger.info("inner")
-        with producer.bind("bound"):
+        with producer.bind("bound") as bound:
+            logger.info("bound")
+            turn(bound, "turn_begin")
+            logger.info("bound")
+            turn(bound, "turn_end")
             logger.info("bound")
         logger.info("inner")
         turn(inner, "turn_end")
@@ -174,7 +178,7 @@ def test_the_innermost_holds_and_turns_that_never_end_leave_nothing(
 
     contextvars.copy_context().run(run)
     assert all(one.session == one.data["message"] for one in logged(spool_dir))
-    assert len(logged(spool_dir)) == 7
+    assert len(logged(spool_dir)) == 9
 
 
 def test_two_producers_do_not_speak_for_each_other(

@@ -26,29 +26,31 @@ class Entered:
     binding: Binding
     before: Entered | None
     depth: int
+    turn: bool
+    """For the length of a turn; else of a ``with``, which leaves it itself."""
 
 
 CURRENT: Final[ContextVar[Entered | None]] = ContextVar("headrace_whose", default=None)
 
 
-def entered(owner: object, binding: Binding) -> Entered:
+def entered(owner: object, binding: Binding, *, turn: bool = False) -> Entered:
     """Return the running context's chain with one more at its head."""
     before = CURRENT.get()
     if before is not None and before.depth >= MAX_DEPTH:
         before = None
-    return Entered(owner, binding, before, before.depth + 1 if before else 1)
+    return Entered(owner, binding, before, before.depth + 1 if before else 1, turn)
 
 
 def begin_turn(owner: object, binding: Binding) -> None:
     """Enter a session for the length of a turn, leaving first one of it that never ended."""
     end_turn(owner, binding)
-    CURRENT.set(entered(owner, binding))
+    CURRENT.set(entered(owner, binding, turn=True))
 
 
 def end_turn(owner: object, binding: Binding) -> None:
     """Leave the turn that was entered by this binding, and all that was entered within."""
     one = CURRENT.get()
-    while one is not None:
+    while one is not None and one.turn:
         if one.owner is owner and one.binding is binding:
             CURRENT.set(one.before)
             return
