@@ -30,6 +30,7 @@ from headrace.events.envelope import Envelope
 from headrace.producers import LogHandler
 from headrace.producers.hosts import THREAD_NAME
 from headrace.producers.lane import Lane
+from headrace.testing import InMemoryProducer
 
 from .conftest import Unshipped, spooled
 
@@ -350,6 +351,19 @@ class TestWhateverIsLogged:
         handler.handle(logging.makeLogRecord({"msg": "late"}))
         assert handler.report().accepted == 2  # and the end marker
         LogHandler(producer).handle(logging.makeLogRecord({"msg": "later"}))
+
+
+def test_without_kafka_tests_look_at_what_was_logged() -> None:
+    with InMemoryProducer() as producer:
+        handler = LogHandler(producer)
+        with producer.bind("s-1"):
+            handler.handle(logging.makeLogRecord({"msg": "a"}))
+        handler.handle(logging.makeLogRecord({"msg": "b"}))
+        assert [one.data["message"] for one in producer.logs()] == ["a", "b"]
+        assert [one.data["message"] for one in producer.logs("s-1")] == ["a"]
+        assert producer.events() == []
+        producer.clear()
+        assert producer.logs() == []
 
 
 class TestStdout:
