@@ -26,6 +26,8 @@ OWN: Final = "headrace"
 """headrace's own loggers: what they say of trouble with records must not make more records."""
 MAX_BINDINGS: Final = 4_096
 """Sessions, users and traces that are remembered, ready to be written."""
+MAX_DEPTH: Final = 3
+"""Records within one another after which one is taken as it stands, so that it ends."""
 _LOW: Final = kind_of(types.LOG, CHUNK)
 _HIGH: Final = kind_of(types.LOG, NORMAL)
 """From ERROR on. Where space is short, logs go before events, and none takes evidence's room."""
@@ -78,23 +80,23 @@ class LogHandler(logging.Handler):
         """Number and store one record. Never blocks, never raises."""
         if _is_ours(record):
             return
-        nested = getattr(self._inside, "now", False)
-        self._inside.now = True
+        depth = getattr(self._inside, "depth", 0)
+        self._inside.depth = depth + 1
         try:
-            # Logged while another is written here, by its own __str__, say: taken as it stands.
-            self._emit(record, nested=nested)
+            self._emit(record, depth)
         except Exception as error:
             self._tell(record, error)
         finally:
-            self._inside.now = nested
+            self._inside.depth = depth
 
-    def _emit(self, record: logging.LogRecord, *, nested: bool) -> None:
-        said = read(record, self._producer.tenant, format_it=not nested)
+    def _emit(self, record: logging.LogRecord, depth: int) -> None:
+        """Take a record that is logged while ``depth`` others are: by a signal, by a __str__."""
+        said = read(record, self._producer.tenant, format_it=depth < MAX_DEPTH)
         body = encoded(said.data, self._producer.max_event_bytes)
         whose = self._whose(said)
         kind = _HIGH if said.data["level_no"] >= logging.ERROR else _LOW
         self._put(whose, kind, body, record.created)
-        if self._stdout and not nested:
+        if self._stdout and not depth:  # the stream is busy with the first, or logs itself
             self._print(line_of(record.created, self._producer.tenant, whose, body))
 
     def _whose(self, said: Said) -> Whose:
