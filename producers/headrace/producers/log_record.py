@@ -12,7 +12,6 @@ from headrace.producers.encode import MAX_TEXT, NOTE, cut, encode, foreign, text
 
 _STANDARD: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 """What logging itself puts on a record; all else came with ``extra``."""
-_WHOSE: Final = ("session_id", "user_id", "tenant_id")
 
 
 class Said(NamedTuple):
@@ -54,12 +53,8 @@ def read(record: logging.LogRecord, tenant: str, *, format_it: bool = True) -> S
     if not format_it or not (own := [name for name in given if name not in _STANDARD]):
         return Said(data, None, None)
     extra = {name: given[name] for name in own}
-    session, user, named = (_name(extra.get(name)) for name in _WHOSE)
-    if session is not None:
-        del extra["session_id"]
-    if user is not None:
-        del extra["user_id"]
-    if named == tenant:
+    session, user = _name(extra.pop("session_id", None)), _name(extra.pop("user_id", None))
+    if "tenant_id" in extra and _name(extra["tenant_id"]) == tenant:
         del extra["tenant_id"]
     if extra:
         data["extra"] = extra
