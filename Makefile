@@ -8,7 +8,8 @@ BENCH := $(VENV)/.installed-bench
 TEST_JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
-.PHONY: help env demo test test-kafka test-otlp check format bench bench-hook bench-archive \
+.PHONY: help env demo test test-kafka test-otlp check format bench bench-hook bench-logs \
+        bench-archive \
         bench-metrics bench-metrics-kafka bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub \
         bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
 
@@ -64,10 +65,13 @@ bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 bench-audit-seal: $(BENCH) ## Evidence sealed a second, and opening a log of a million entries
 	$(BIN)/python benchmarks/audit_seal.py
 
-bench: bench-hook bench-archive bench-metrics bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
+bench: bench-hook bench-logs bench-archive bench-metrics bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
+
+bench-logs: $(BENCH) ## What a log record costs the caller, beside a FileHandler
+	$(BIN)/python benchmarks/log_handler.py
 
 bench-archive: $(BENCH) ## The archive alone, from a full topic
 	$(BIN)/python benchmarks/archive.py

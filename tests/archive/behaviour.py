@@ -228,6 +228,38 @@ class ArchiveBehaviour:
             assert f'freshness_seconds_bucket{{le="300.0",topic="{topic}"}}' in text
         assert worker.stop() == 0
 
+    async def test_log_records_are_archived_as_events_are(self, rig: Rig) -> None:
+        logs = rig.settings.topic(topics.LOGS)
+        data = {"level": "ERROR", "level_no": 40, "logger": "agentao", "extra": {"a": [1]}}
+        values = [
+            rig.line(n, session="logged", epoch="00000000000000bb", type="log",
+                     data=data | {"message": f"It broke {n}"})
+            for n in range(1, 21)
+        ]  # fmt: skip
+        bad = rig.line(21, session="logged", epoch="00000000000000bb", tenant="")
+        end = rig.line(
+            21, session="logged", epoch="00000000000000bb", type="headrace.epoch_end",
+            data={"reason": "closed", "dropped": {}},
+        )  # fmt: skip
+        await rig.produce([*values, None, bad, *values, end], partition=1, topic=logs)
+        await rig.produce([rig.line(seq) for seq in range(1, 4)])
+        await rig.start()
+        await rig.archived(3)
+        letters = await wait_until(lambda: _letters(rig, 2), 30, what="the letters")
+        assert {letter.place for letter in letters} == {Place(logs, 1, 20), Place(logs, 1, 21)}
+        of_tenant = "WHERE tenant = {tenant:String}"
+        found = f"SELECT (count(), min(level), any(extra)) FROM logs {of_tenant}"
+        assert await rig.scalar(found) == (20, "ERROR", '{"a":[1]}')
+        assert await rig.scalar(f"SELECT count() FROM logs {of_tenant} AND text LIKE '%broke 7%'")
+        epochs = f"SELECT (archived, end_seq) FROM epochs {of_tenant} AND session = 'logged'"
+        assert await rig.scalar(epochs) == (21, 21)
+        assert await rig.rows() == 3  # and none of the logs' epochs among them
+
+        sent = await dead_letter_box.redrive(rig.settings)
+        assert {letter.place.topic for letter in sent} == {logs}
+        again = await wait_until(lambda: _letters(rig, 2), 30, what="dead again")
+        assert {letter.place for letter in again} == {Place(logs, 1, 43), Place(logs, 1, 44)}
+
     async def test_topics_are_made_once(self, rig: Rig) -> None:
         assert await topic_admin.apply(rig.settings) == []
         assert await topic_admin.diff(rig.settings) == []

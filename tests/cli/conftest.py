@@ -138,11 +138,11 @@ def line(tenant: str, session: str, seq: int, kind: str, data: Any, **more: Any)
     return orjson.dumps(event | more)
 
 
-def insert(stack: Stack, lines: Sequence[bytes]) -> None:
-    """Put events into the archive as its worker does."""
+def insert(stack: Stack, lines: Sequence[bytes], table: str = "events_raw") -> None:
+    """Put events, or log records, into the archive as its worker does."""
     client = connect(stack.writer)
     client.raw_insert(
-        "headrace.events_raw",
+        f"headrace.{table}",
         insert_block=b"\n".join(lines),
         settings=dict(INSERT_SETTINGS),
         fmt="JSONEachRow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from headrace.cli.verify import ranges
 from headrace.cli.verify.accounting import EpochId
 from headrace.cli.verify.queries import Scope, read_epochs
 from headrace.events import topics
-from headrace.producers import EventProducer
+from headrace.producers import EventProducer, LogHandler
 from headrace.producers.lane import Destination
 from headrace.producers.limits import NORMAL, Quota
 from headrace.producers.spool import SpoolWriter
@@ -83,6 +84,35 @@ def test_what_the_hook_recorded_adds_up(on_stack: Cli, stack: Stack, tmp_path: P
     shown = on_stack("verify", "--tenant", tenant)
     assert shown.out.endswith("it adds up\n")
     assert "2 closed" in shown.out
+
+
+def test_log_records_are_accounted_for_too(on_stack: Cli, stack: Stack, tmp_path: Path) -> None:
+    tenant = unique()
+    kafka = stack.settings.need_kafka()
+    with EventProducer(kafka, tenant=tenant, spool_dir=tmp_path / "spool") as producer:
+        handler = LogHandler(producer)
+        for number in range(50):
+            handler.handle(logging.makeLogRecord({"msg": f"line {number}", "session_id": "s"}))
+    closed = handler.report()
+    assert (closed.accepted, closed.spooled, closed.dropped) == (51, 0, {})
+
+    def archived() -> object:
+        one = verdict(on_stack("verify", "--tenant", tenant, "--json"))
+        return one if one["archived"] == closed.accepted else None
+
+    one = wait_until_sync(archived, timeout=60, interval=0.2)
+    assert isinstance(one, dict)
+    assert (one["accepted"], one["missing"], one["wanting"]) == (51, 0, [])
+    insert(stack, [line(tenant, "s-2", 1, "x", {})])
+    sessions = on_stack("sessions", "--tenant", tenant, "--limit", "1", "--json").objects
+    assert [session["session"] for session in sessions] == ["s-2"]
+
+    data = {"level": "INFO", "level_no": 20, "logger": "a"}
+    lost = [line(tenant, "gap", seq, "log", data | {"message": "x"}) for seq in (1, 3)]
+    insert(stack, [*lost, line(tenant, "gap", 3, "log", data | {"message": "y"})], "logs_raw")
+    one = verdict(on_stack("verify", "--tenant", tenant, "--json"))
+    assert one["missing"] == 1
+    assert [bad["seq"] for bad in one["corrupt"]] == [3]  # type: ignore[attr-defined]
 
 
 def test_the_stacks_own_spool_is_looked_into(on_stack: Cli, stack: Stack) -> None:

@@ -76,13 +76,13 @@ class Bench:
             text: str = out
             return text
 
-    def events(self, ends: int = 1) -> list[Envelope]:
+    def events(self, ends: int = 1, topic: str = "agent.events") -> list[Envelope]:
         """Everything in the topic, once that many epochs have ended."""
-        return asyncio.run(asyncio.wait_for(self._read(ends), 30))
+        return asyncio.run(asyncio.wait_for(self._read(ends, topic), 30))
 
-    async def _read(self, ends: int) -> list[Envelope]:
+    async def _read(self, ends: int, topic: str) -> list[Envelope]:
         consumer = AIOKafkaConsumer(
-            self.settings.topic("agent.events"),
+            self.settings.topic(topic),
             auto_offset_reset="earliest",
             **self.settings.need_kafka().client_kwargs(),
         )
@@ -186,6 +186,21 @@ def test_chat_api(bench: Bench) -> None:
             assert trace == of_browser
             assert user_chat["parent_id"] == f"0x{its_span}"
             assert "tool_complete" in {event.type for event in ours}
+
+
+def test_logs(bench: Bench) -> None:
+    out = bench.run("logs.py", "How many?", Reply("Three."))
+    lines = [json.loads(line) for line in out.splitlines()]
+    essential = ("session_id", "tenant_id", "user_id", "message")
+    told = [tuple(line[name] for name in essential) for line in lines if line["logger"] == "shop"]
+    assert told == [
+        ("order-17", "acme", "ada", "an order comes in"),
+        ("order-17", "acme", "ada", "Three."),
+    ]
+    records = [e for e in bench.events(ends=1, topic="agent.logs") if e.type == "log"]
+    assert {(e.session, e.user) for e in records} == {("order-17", "ada")}
+    assert len(records) == len(lines)
+    assert any(e.data["logger"].startswith("agentao") for e in records)
 
 
 def test_every_example_is_run() -> None:

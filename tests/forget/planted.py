@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import cramjam
 from aiokafka import AIOKafkaProducer
 
 from headrace.events.settings import Settings
-from headrace.producers import EventProducer
+from headrace.producers import EventProducer, LogHandler
 from tests.cli.conftest import EPOCH, START, line
 from tests.otlp.spans import record as span_record
 
@@ -22,14 +23,17 @@ def record(settings: Settings, tenant: str, *sessions: tuple[str, str | None, st
     """
     spool = settings.state_dir / "spool"
     with EventProducer(settings.need_kafka(), tenant=tenant, spool_dir=spool) as producer:
+        logs = LogHandler(producer)
         for session, user, word in sessions:
+            whose = {"session_id": session, "user_id": user}
+            logs.handle(logging.makeLogRecord({"msg": f"says {word}", "said": word, **whose}))
             hook = producer.hook(session=session, user=user)
             hook.emit("turn_begin", {"user_message": f"I am {word} \u00e9"})
             for number in range(20):
                 hook.emit("tool_start", {"tool": "send", "args": {"to": word, "n": number}})
                 hook.emit("tool_complete", {"tool": "send", "status": "ok", "result": word * 3})
             hook.emit("turn_end", {"final_text": f"done, {word}"})
-    assert producer.report().spooled == 0
+    assert producer.report().spooled == logs.report().spooled == 0
 
 
 async def dead_letter(settings: Settings, tenant: str, session: str, user: str, word: str) -> None:

@@ -61,13 +61,20 @@ def all_of(settings: Settings, where: str, **parameters: Any) -> list[bytes]:
 
 
 def archived(settings: Settings, tenant: str, count: int, view: str = "events") -> None:
-    sql = f"SELECT count() AS n FROM {view} WHERE tenant = {{tenant:String}}"
-    wait_until_sync(
-        lambda: rows(settings, sql, tenant=tenant)[0]["n"] >= count,
-        60,
-        interval=0.2,
-        what=f"{count} archived",
-    )
+    """Wait until so many rows are there; of events, the logs of each session, too."""
+    tables = [(view, count)]
+    if view == "events":
+        tables.append(("logs_raw FINAL", count // EVENTS * 2))
+    for table, wanted in tables:
+        sql = f"SELECT count() AS n FROM {table} WHERE tenant = {{tenant:String}}"
+        wait_until_sync(
+            lambda sql=sql, wanted=wanted: (  # type: ignore[misc]
+                rows(settings, sql, tenant=tenant)[0]["n"] >= wanted
+            ),
+            60,
+            interval=0.2,
+            what=f"{wanted} in {table} archived",
+        )
 
 
 def only(ran: Ran) -> dict[str, Any]:
@@ -102,6 +109,7 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
 
     counted = only(on_stack("forget", "--tenant", tenant, "--user", ann, "--dry-run", "--json"))
     assert counted["would_remove"]["events_raw"] == EVENTS
+    assert counted["would_remove"]["logs_raw"] == 2
     assert counted["would_remove"]["spool on this machine"] >= EVENTS
     assert (counted["sessions"], counted["would_remove"]["data keys"]) == (1, 1)
     assert not (settings.state_dir / "forget").exists()
@@ -119,6 +127,7 @@ def test_a_person_is_forgotten_everywhere(stack: LocalStack, on_stack: Cli) -> N
     assert removed["ClickHouse otel_traces_trace_id_ts, rows"] == 1
     left = rows(settings, "SELECT user FROM otel_traces WHERE tenant = {t:String}", t=tenant)
     assert left == [{"user": "bob"}]
+    assert removed["ClickHouse logs_raw, rows"] == 2  # and the end of its epoch
     assert removed["ClickHouse epochs_ledger, rows"] >= 1
     assert removed["spool on this machine, lines"] >= EVENTS
     assert removed["data keys"] == 1

@@ -14,6 +14,7 @@ from headrace.cli.forget import certificate, run
 from headrace.cli.forget.request import Requests
 from headrace.cli.verify.queries import Scope
 from headrace.cli.verify.run import verify
+from headrace.events import topics
 from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
 from tests.archive.rig import Rig
@@ -56,19 +57,21 @@ async def test_dead_letters_go_and_others_stay(rig: Rig) -> None:
     elsewhere = rig.line(1, session="hers", user=ANN, turn=-1, tenant=rig.tenant + "2")
     mixed: list[bytes | None] = [one for pair in zip(hers, his, strict=True) for one in pair]
     good = [rig.line(seq, session="hers", user=ANN) for seq in range(4, 31)]
+    log = rig.line(1, session="hers", epoch="00000000000000bb", user=ANN, type="log", turn=-1)
     await rig.produce([*mixed, elsewhere, b"not json", *good], partition=0)
+    await rig.produce([log], topic=rig.settings.topic(topics.LOGS))
     await rig.start()
     await rig.archived(27)
-    await wait_until(lambda: _has(rig, 8), 30, what="eight letters")
-    before = [one for one in await letters(rig) if one[1] not in hers]
+    await wait_until(lambda: _has(rig, 9), 30, what="nine letters")
+    before = [one for one in await letters(rig) if one[1] not in (*hers, log)]
     began = time.time()
     made = await forget(rig)
     removed = {one["store"]: one["count"] for one in made["removed"]}
-    assert removed["dead letters"] == 3
+    assert removed["dead letters"] == 4
     assert await letters(rig) == before
-    found = await account(rig, erased=30)
+    found = await account(rig, erased=31)
     assert found.adds_up, found
-    assert found.totals.erased >= 30  # and the probes
+    assert found.totals.erased >= 31  # and the probes
     assert found.totals.dead_lettered == 3
     assert sum(one["hits"] for one in made["searched"]) == 0
     topic = f"Kafka {rig.prefix}"
@@ -88,7 +91,7 @@ async def check_completion(rig: Rig, made: dict[str, Any]) -> None:
     again = await asyncio.to_thread(run.complete, rig.settings, request.id, ANN, lambda _: None)
     assert again["state"] == certificate.FOUND
     found = {one["store"] for one in again["searched"] if one["hits"]}
-    assert found == {f"Kafka {rig.topic}"}
+    assert found == {f"Kafka {rig.topic}", f"Kafka {rig.settings.topic(topics.LOGS)}"}
 
 
 async def _has(rig: Rig, count: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from headrace.events import topics
 from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
 from headrace.streams.dead_letter_box import Place
@@ -36,7 +37,7 @@ action = "pseudonym"
 name = "named"
 paths = ["data.**.password"]
 """
-TABLES = ("events_raw", "epochs_ledger", "dropped_ledger")
+TABLES = ("events_raw", "logs_raw", "epochs_ledger", "dropped_ledger")
 MARK = "plant"
 """In every secret of these tests that is found by its place alone."""
 
@@ -63,10 +64,13 @@ class ScrubBehaviour:
         clean = rig.line(900, data={"nothing": "to hide"})
         values = [*planted(rig, texts), *dead(rig), clean]
         await rig.produce(values, partition=0)
+        logged = [rig.line(n, type="log", data=_said(text)) for n, text in enumerate(texts, 1)]
+        await rig.produce([*logged], partition=0, topic=rig.settings.topic(topics.LOGS))
         good = len(values) - len(dead(rig))
         worker = await rig.start("--max-dead-ratio", "1")
         await rig.archived(good)
         letters = await wait_until(lambda: _letters(rig, len(dead(rig))), 30, what="the letters")
+        await wait_until(lambda: _has_logs(rig, len(logged)), 30, what="the logs")
         everything = "SELECT groupArray(toString(tuple(*))) FROM {}"
         rows = [await rig.scalar(everything.format(table)) for table in TABLES]
         assert '{"nothing":"to hide"}' in str(rows)
@@ -190,6 +194,19 @@ def planted(rig: Rig, texts: list[str]) -> list[bytes]:
         rig.line(next(seq), data={"x": MARK}).replace(b'"x"', b'"p\\u0061ssword"'),
     ]
     return lines
+
+
+def _said(text: str) -> dict[str, Any]:
+    """A log record with a text in all its places."""
+    return {
+        "message": f"says {text}",
+        "exception": f"ValueError: {text}",
+        "extra": {"it": text, "password": MARK},
+    }
+
+
+async def _has_logs(rig: Rig, count: int) -> bool:
+    return bool(await rig.scalar("SELECT count() FROM logs") == count)
 
 
 def dead(rig: Rig) -> list[bytes | None]:

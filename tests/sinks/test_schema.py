@@ -47,9 +47,9 @@ def test_a_cluster_name_makes_replicated_tables_on_it() -> None:
         for migration in schema.migrations()
         for statement in migration.statements
     ]
-    creating = [text for text in statements if text.startswith("CREATE")]
-    assert len(creating) == len(statements)
+    again = ("CREATE", "ALTER TABLE archive.epochs_ledger ON CLUSTER `main-1`\nADD COLUMN IF NOT")
     for text in statements:
+        assert text.startswith(again)
         assert "ON CLUSTER `main-1`" in text
         assert "{" not in text.replace("'{'", "")
         if "ENGINE = " in text:

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, str]] = {
     "sessions": "List the latest sessions.",
     "replay": "Tell what happened in a session.",
     "tail": "Follow events live from Kafka.",
+    "logs": "Show log records, and follow them.",
     "verify": "Account for every event: archived, set aside, dropped, in flight or missing.",
     "alerts": "Look at alerts, try rules on the past, and deliver again.",
     "silence": "Mute alerts for a while, list what is muted, end it early.",

@@ -60,6 +60,10 @@ DROPPED: Final = "headrace.dropped"
 All ``count`` dropped numbers lie in first_seq..last_seq; where the span is wider than the count,
 its other numbers were accepted."""
 
+LOG: Final = "log"
+"""A log record, on ``agent.logs``. ``data``: level, level_no, logger, message; where known
+exception, stack, file, line, function, thread, process, extra."""
+
 CHUNKS: Final = frozenset({LLM_TEXT, THINKING, TOOL_OUTPUT})
 """Streaming pieces. Their whole stands in a later event, so they go first when space is short."""
 

@@ -4,6 +4,7 @@ from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import KafkaSettings
 from headrace.producers.agentao_confirm import ConfirmTimeout, answered_by
 from headrace.producers.hook import Hook
+from headrace.producers.log_handler import LogHandler
 from headrace.producers.producer import EventProducer
 from headrace.producers.report import Report
 
@@ -13,6 +14,7 @@ __all__ = [
     "HeadraceError",
     "Hook",
     "KafkaSettings",
+    "LogHandler",
     "Report",
     "SettingsError",
     "answered_by",

@@ -21,7 +21,10 @@ class Binding:
     ``epoch``, ``prefix`` and the turn's trace belong together and change under the journal's lock.
     """
 
-    __slots__ = ("_given", "_head", "_trace", "epoch", "prefix", "session")
+    __slots__ = (
+        *("_given", "_head", "_part"),
+        *("agent", "epoch", "prefix", "session", "trace", "user"),
+    )
 
     def __init__(
         self,
@@ -33,28 +36,32 @@ class Binding:
         trace: str | None = None,
     ) -> None:
         self.session = text_of(session) if session else UNBOUND_SESSION
+        self.user = None if user is None else text_of(user)
+        self.agent = None if agent is None else text_of(agent)
+        self.trace = None if trace is None else text_of(trace)
         fields: dict[str, Any] = {"v": VERSION, "tenant": tenant, "session": self.session}
-        for name, value in (("user", user), ("agent", agent)):
-            if value is not None:
-                fields[name] = text_of(value)
+        for name in ("user", "agent"):
+            if (value := getattr(self, name)) is not None:
+                fields[name] = value
         self._head = orjson.dumps(fields)[:-1]
         self._given = trace is not None
-        self._trace = _trace_part(trace)
+        self._part = _trace_part(self.trace)
         self.epoch = _NEVER
         self.prefix = b""
 
     def enter(self, epoch: Epoch) -> None:
         """Number from now on in this epoch."""
         self.epoch = epoch
-        self.prefix = b'%b%b,"epoch":"%b","seq":' % (self._head, self._trace, epoch.id.encode())
+        self.prefix = b'%b%b,"epoch":"%b","seq":' % (self._head, self._part, epoch.id.encode())
 
     def follow(self, trace: str | None) -> None:
         """Say this trace from now on, or none; one that was given for good stays."""
-        part = _trace_part(trace)
-        if part != self._trace and not self._given:
-            self._trace = part
-            self.enter(self.epoch)
+        if trace == self.trace or self._given:
+            return
+        self.trace = None if trace is None else text_of(trace)
+        self._part = _trace_part(self.trace)
+        self.enter(self.epoch)
 
 
 def _trace_part(trace: str | None) -> bytes:
-    return b"" if trace is None else b',"trace":' + orjson.dumps(text_of(trace))
+    return b"" if trace is None else b',"trace":' + orjson.dumps(trace)

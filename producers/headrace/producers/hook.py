@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, cast
 
 from orjson import dumps
 
+from headrace.producers import whose
 from headrace.producers.binding import Binding
 from headrace.producers.encode import cut, encode, foreign
 from headrace.producers.journal import Journal
@@ -22,6 +23,7 @@ class Hook(Protocol):
     """
 
     session: str
+    binding: Binding
 
     def __call__(self, event: Any, /) -> None:
         """Publish one event of the runtime."""
@@ -57,18 +59,29 @@ def make_hook(journal: Journal, kinds: Kinds, binding: Binding, max_event_bytes:
             if known[0] is not event.type:
                 event_type = event.type
                 kind = kinds.of(event_type)
-                if kind.role == TURN_BEGINS:
+                if kind.frames_turn:
                     # Not remembered: each begins in a trace of its own.
-                    put(binding, kind.now(), body)
+                    put(binding, framed(kind), body)
                     return
                 last = known = (event_type, kind)
             put(binding, known[1], body)
         except Exception as error:
             strange(event, error)
 
+    def framed(kind: Kind) -> Kind:
+        """Enter or leave a turn; the kind as it comes now, in the calling context."""
+        if kind.role != TURN_BEGINS:
+            whose.end_turn(journal, binding)
+            return kind
+        whose.begin_turn(journal, binding)
+        return kind.now()
+
     def emit(event_type: str, data: dict[str, Any]) -> None:
         try:
-            put(binding, kinds.of(event_type).now(), _fitting(data, max_event_bytes))
+            kind = kinds.of(event_type)
+            put(
+                binding, framed(kind) if kind.frames_turn else kind, _fitting(data, max_event_bytes)
+            )
         except Exception as error:
             strange(event_type, error)
 
@@ -87,7 +100,7 @@ def make_hook(journal: Journal, kinds: Kinds, binding: Binding, max_event_bytes:
             LOGGER.debug("an event could not even be counted", exc_info=True)
 
     hook: Any = on_event
-    hook.emit, hook.end, hook.session = emit, end, binding.session
+    hook.emit, hook.end, hook.session, hook.binding = emit, end, binding.session, binding
     return cast("Hook", hook)
 
 

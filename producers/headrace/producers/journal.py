@@ -82,14 +82,17 @@ class Journal:
 
     # ── the hook's side ──────────────────────────────────────────────────────
 
-    def put(self, binding: Binding, kind: Kind, body: bytes, came: float = 0.0) -> None:
+    def put(
+        self, binding: Binding, kind: Kind, body: bytes, came: float = 0.0, made: float = 0.0
+    ) -> None:
         """Number and store one event whose ``data`` is encoded in ``body``.
 
-        ``came`` is when it came, and is given by those who hold the lock already. One method for
-        both, since a call of a method costs the agent as much as half of all the numbering.
+        ``made`` is the event's own time, where that is not now. ``came`` is when it came, and is
+        given by those who hold the lock already. One method for both, since a call of a method
+        costs the agent as much as half of all the numbering.
         """
         if not came and not self._acquire(False) and not self._queue_up():
-            self._leave_event(binding, kind, body)
+            self._leave_event(binding, kind, body, made)
             return
         try:
             now = came or self._clock()
@@ -116,7 +119,15 @@ class Journal:
                             prefix = binding.prefix
                 else:
                     turn = epoch.turn_part
-                parts = (prefix, dumps(seq), turn, dumps(now), kind.part, body, b"}\n")
+                parts = (
+                    prefix,
+                    dumps(seq),
+                    turn,
+                    dumps(made or now),
+                    kind.part,
+                    body,
+                    b"}\n",
+                )
                 line = b"".join(parts)
                 size = len(line)
                 store = self._store
@@ -201,8 +212,8 @@ class Journal:
             self._late.leave(work, 0)
             self._catch_up()
 
-    def _leave_event(self, binding: Binding, kind: Kind, body: bytes) -> None:
-        work = partial(self.put, binding, kind, body, self._clock())
+    def _leave_event(self, binding: Binding, kind: Kind, body: bytes, made: float) -> None:
+        work = partial(self.put, binding, kind, body, self._clock(), made)
         if not self._late.leave(work, len(body)):
             self._late.miss(binding)
         self._catch_up()  # who had the lock may have looked for late ones just before

@@ -37,18 +37,23 @@ class Kind:
     """``,"type":"…","data":``"""
     rank: int
     role: int
+    frames_turn: bool
+    """Whether a turn begins or ends with it."""
     trace: str | None = None
     """Of one beginning of a turn: the application's own trace, where it had one."""
 
     def now(self) -> Kind:
-        """Return what an event is that comes now, in the calling context."""
-        return replace(self, trace=traceparent.current()) if self.role == TURN_BEGINS else self
+        """Return what the beginning of a turn is that comes now, in the calling context."""
+        return replace(self, trace=traceparent.current())
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str, rank: int | None = None) -> Kind:
+    """Make the kind of a type; ``rank`` where it is not the type's own."""
     text = name.encode("utf-8", "replace").decode()
     part = b',"type":' + orjson.dumps(text) + b',"data":'
-    return Kind(name, part, rank_of(name), _ROLES.get(name, PLAIN))
+    role = _ROLES.get(name, PLAIN)
+    rank = rank_of(name) if rank is None else rank
+    return Kind(name, part, rank, role, role in {TURN_BEGINS, TURN_ENDS})
 
 
 class Kinds:

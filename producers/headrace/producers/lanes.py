@@ -51,13 +51,17 @@ class Lanes:
         now = self._monotonic()
         if now >= self._adopt_at:
             self._adopt_at = now + ADOPT
-            for lane in Lane.all(self._spool_dir):
-                if lane.path not in self._taken:
-                    self._take(lane)
+            self.adopt()
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP
             self.sweep()
         return [source for source, _ in self._taken.values()]
+
+    def adopt(self) -> None:
+        """Take what has come, without waiting for the next search. Never raises."""
+        for lane in Lane.all(self._spool_dir):
+            if lane.path not in self._taken:
+                self._take(lane)
 
     def _take(self, lane: Lane) -> None:
         try:

@@ -12,6 +12,8 @@ import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
@@ -20,9 +22,9 @@ from headrace.events import settings as events_settings
 from headrace.events import topics
 from headrace.events.errors import SettingsError
 from headrace.events.settings import KafkaSettings
-from headrace.producers import condition
-from headrace.producers.accounts import Accounts
+from headrace.producers import condition, whose
 from headrace.producers.binding import Binding
+from headrace.producers.channel import Channel
 from headrace.producers.encode import text_of
 from headrace.producers.epoch import Epochs
 from headrace.producers.hook import CURRENT, Hook, make_hook
@@ -49,8 +51,6 @@ MIB: Final = 1024 * 1024
 POLL: Final = 0.01
 """Seconds between two looks at the counts while a flush waits."""
 
-EXIT_PATIENCE: Final = 2.0
-"""Seconds that the end of the interpreter waits for what only memory holds."""
 RESTART: Final = 5.0
 """Seconds between two starts of a shipper that does not stay."""
 
@@ -95,33 +95,30 @@ class EventProducer:
         self._kafka = kafka if isinstance(kafka, KafkaSettings) else KafkaSettings(kafka)
         self._tenant = text_of(tenant)
         self._topic = topic_prefix + topics.EVENTS
+        self._log_topic = topic_prefix + topics.LOGS
         self._spool_dir = Path(spool_dir or _default_spool_dir()).absolute()
         self._max_event_bytes = max_event_bytes
         self._spool_quota = Quota(spool_max_bytes)
         self._spool_keep = spool_keep
+        self._durability = durability
+        self._memory_max_bytes = memory_max_bytes
+        self._max_sessions = max_sessions
+        self._session_idle = session_idle
         self._warn = Warnings()
         self._kinds = Kinds()
-        self._closed = False
-        self._final: Report | None = None
-        self._memory = MemoryQueue(Quota(memory_max_bytes))
-        self._store = Store(
-            self._open_spool if durability == "spool" else None,
-            self._memory,
-            self._warn,
-            on_memory=lambda: self._keep_running(self._memory_host),
-        )
-        self._journal = Journal(
-            lambda session: Binding(self._tenant, session),
-            self._store,
-            Epochs(max_sessions=max_sessions, idle_seconds=session_idle),
-            self._warn,
-            on_look=self._look_after_hosts,
-        )
-        self._accounts = Accounts(self._journal, self._store, self._memory)
         self._id = secrets.token_hex(8)
+        self._start_at: dict[Host, float] = {}
+        """When each host may be started."""
         self._lane_host = self._host_of_lanes(shipper or "process")
-        self._memory_host: Host = ThreadHost(self._ship_memory)
-        self._start_at = self._at_once()
+        self._start_at[self._lane_host] = 0.0
+        self._channels: tuple[Channel, ...] = ()
+        self._making = threading.Lock()
+        self._log_channel: Channel | None = None
+        self._events = self._open_channel(self._topic)
+        self._journal = self._events.journal
+        self._store = self._events.store
+        self._memory = self._events.memory
+        self._closed = self._finished = False
         self._unbound = self._hook(Binding(self._tenant, None))
         self._journal.check()
         _LIVING.add(self)
@@ -203,9 +200,11 @@ class EventProducer:
         """
         hook = self.hook(session, user=user, agent=agent, trace=trace)
         token = CURRENT.set((CURRENT.get() or {}) | {id(self): hook})
+        entered = whose.CURRENT.set(whose.entered(self._journal, hook.binding))
         try:
             yield hook
         finally:
+            whose.CURRENT.reset(entered)
             CURRENT.reset(token)
 
     def attach(self, agent: Any, **options: Any) -> AbstractContextManager[Any]:
@@ -217,18 +216,48 @@ class EventProducer:
     def _hook(self, binding: Binding) -> Hook:
         return make_hook(self._journal, self._kinds, binding, self._max_event_bytes)
 
+    # ── log records ──────────────────────────────────────────────────────────
+
+    @property
+    def tenant(self) -> str:
+        return self._tenant
+
+    @property
+    def max_event_bytes(self) -> int:
+        """Bytes of ``data`` above which it is cut."""
+        return self._max_event_bytes
+
+    def log_channel(self) -> Channel:
+        """Return the way of log records to ``agent.logs``: a lane beside that of the events."""
+        with self._making:
+            if self._log_channel is None:
+                self._log_channel = self._open_channel(self._log_topic)
+                self._log_channel.journal.check()  # the disk is touched here, not by a record
+                if self._closed:
+                    self._log_channel.journal.close()
+                    self._log_channel.finish()
+            return self._log_channel
+
+    def whose(self) -> Binding | None:
+        """Return whose the running code is, by :meth:`bind` or by the turn that it is part of."""
+        return whose.find(self._journal)
+
     # ── delivery ─────────────────────────────────────────────────────────────
 
     def report(self) -> Report:
         """Say what became of the events so far. Reads a small file; never raises."""
-        return self._final or self._accounts.report()
+        return self._events.report()
 
     def drain(self, timeout: float) -> bool:
-        """Wait until Kafka has all that was accepted before: whether it had in ``timeout`` s."""
-        self._journal.check()
+        """Wait until Kafka has all that was accepted before: whether it had in ``timeout`` s.
+
+        Log records, too.
+        """
+        for channel in self._channels:
+            channel.journal.check()
         deadline = time.monotonic() + timeout
         pause = threading.Event()
-        while self.report().spooled > 0:
+        while any(channel.report().spooled > 0 for channel in self._channels):
             if time.monotonic() >= deadline:
                 return False
             self._look_after_hosts()
@@ -245,32 +274,37 @@ class EventProducer:
         What is still spooled then is delivered by the next producer of the directory. Later events
         are counted as dropped. Safe to call twice.
         """
-        if self._final is not None:
-            return self._final
-        self._journal.close()
+        if self._finished:
+            return self.report()
+        self._close_journals()
         deadline = time.monotonic() + timeout
         self.drain(timeout)
-        return self._finish(max(1.0, deadline - time.monotonic()))
-
-    def _finish(self, patience: float) -> Report:
-        self._memory_host.stop(patience)
+        patience = max(1.0, deadline - time.monotonic())
+        for channel in self._channels:
+            channel.memory_host.stop(patience)
         self._lane_host.stop(patience)
-        self._accounts.give_up_memory()
-        self._final = self._accounts.report()
-        self._journal.release()
-        return self._final
+        return self._finish()
+
+    def _close_journals(self) -> None:
+        self._closed = True
+        for channel in self._channels:
+            channel.journal.close()
+
+    def _finish(self) -> Report:
+        self._finished = True
+        for channel in self._channels:
+            channel.finish()
+        return self.report()
 
     def _at_exit(self) -> None:
         """The interpreter ends without :meth:`close`: the shipper's process goes on by itself."""
-        if self._final is not None:
+        if self._finished:
             return
-        self._journal.close()
-        if self._memory.written > self._memory.delivered:
-            self.drain(EXIT_PATIENCE)
-        self._memory_host.stop(1.0)
-        self._accounts.give_up_memory()
-        self._final = self._accounts.report()
-        self._journal.release()
+        self._close_journals()
+        for channel in self._channels:
+            channel.wait_for_memory(self.drain)
+            channel.memory_host.stop(1.0)
+        self._finish()
 
     async def __aenter__(self: Own) -> Own:
         return self
@@ -296,33 +330,59 @@ class EventProducer:
 
     # ── shippers ─────────────────────────────────────────────────────────────
 
-    def _job(self) -> Job:
+    def _job(self, topic: str) -> Job:
         return Job(
             spool_dir=str(self._spool_dir),
-            topic=self._topic,
+            topic=topic,
             producer=self._id,
             max_event_bytes=self._max_event_bytes,
             spool_keep=self._spool_keep,
         )
 
-    def _open_spool(self) -> SpoolWriter:
-        destination = Destination.of(self._topic, self._kafka)
+    def _job_of_lanes(self) -> Job:
+        return replace(self._job(self._topic), more_topics=(self._log_topic,))
+
+    def _open_channel(self, topic: str) -> Channel:
+        memory = MemoryQueue(Quota(self._memory_max_bytes))
+        ship = partial(self._ship_memory, memory, topic)
+        memory_host = ThreadHost(ship)
+        self._start_at[memory_host] = 0.0
+        store = Store(
+            partial(self._open_spool, topic) if self._durability == "spool" else None,
+            memory,
+            self._warn,
+            on_memory=lambda: self._keep_running(memory_host),
+        )
+        journal = Journal(
+            lambda session: Binding(self._tenant, session),
+            store,
+            Epochs(max_sessions=self._max_sessions, idle_seconds=self._session_idle),
+            self._warn,
+            on_look=self._look_after_hosts,
+        )
+        channel = Channel(journal, store, memory, memory_host)
+        self._channels = (*self._channels, channel)
+        return channel
+
+    def _open_spool(self, topic: str) -> SpoolWriter:
+        destination = Destination.of(topic, self._kafka)
         return SpoolWriter(self._spool_dir, destination, self._id, self._spool_quota)
 
     async def _ship_lanes(self, stop: asyncio.Event) -> None:
-        await ship_lanes(self._job(), self._kafka, stop, self._warn)
+        await ship_lanes(self._job_of_lanes(), self._kafka, stop, self._warn)
 
-    async def _ship_memory(self, stop: asyncio.Event) -> None:
-        await ship_memory(self._memory, self._job(), self._kafka, stop, self._warn)
+    async def _ship_memory(self, memory: MemoryQueue, topic: str, stop: asyncio.Event) -> None:
+        await ship_memory(memory, self._job(topic), self._kafka, stop, self._warn)
 
     def _look_after_hosts(self) -> None:
         """Start what should run and does not. On the agent's thread, so not here but beside it."""
-        if self._store.spool is not None or self._accounts.left_behind():
+        if any(channel.needs_lanes_shipped() for channel in self._channels):
             self._keep_running(self._lane_host)
-        if self._store.spool is not None:  # else the disk may hang
-            self._lane_host.listen()
-        if self._memory.used_bytes:
-            self._keep_running(self._memory_host)
+        if any(channel.store.spool is not None for channel in self._channels):
+            self._lane_host.listen()  # else the disk may hang
+        for channel in self._channels:
+            if channel.memory.used_bytes:
+                self._keep_running(channel.memory_host)
 
     def _host_of_lanes(self, shipper: str) -> Host:
         if shipper != "process" or not fits_a_pipe(self._kafka):
@@ -332,14 +392,13 @@ class EventProducer:
             self._warn("shipper", why, sys.executable)
             return ThreadHost(self._ship_lanes)
         return ProcessHost(
-            lambda: encode_job(self._job(), self._kafka),
+            lambda: encode_job(self._job_of_lanes(), self._kafka),
             lambda: condition.read(condition.path_of(self._spool_dir, self._id)),
             self._warn,
         )
 
     def _at_once(self) -> dict[Host, float]:
-        """Return when each host may be started."""
-        return {self._lane_host: 0.0, self._memory_host: 0.0}
+        return {self._lane_host: 0.0, **{each.memory_host: 0.0 for each in self._channels}}
 
     def _keep_running(self, host: Host) -> None:
         due = self._start_at.pop(host, None)
@@ -355,13 +414,13 @@ class EventProducer:
 
     def _after_fork(self) -> None:
         self._id = secrets.token_hex(8)
-        self._final = None
+        self._closed = self._finished = False
         self._start_at = self._at_once()
+        self._making = threading.Lock()
         self._warn = Warnings()
-        self._journal.after_fork()
-        self._accounts = Accounts(self._journal, self._store, self._memory)
+        for channel in self._channels:
+            channel.after_fork()
         self._lane_host.forget()
-        self._memory_host.forget()
 
 
 def _default_spool_dir() -> Path:

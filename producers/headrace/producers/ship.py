@@ -60,6 +60,7 @@ def from_environment(
     job = Job(
         spool_dir=str(Path(spool_dir).absolute()),
         topic=found.topic(topics.EVENTS),
+        more_topics=(found.topic(topics.LOGS),),
         producer="",
         max_event_bytes=found.max_event_bytes,
         spool_keep=None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import orjson
 from headrace.events.settings import KafkaSettings
 from headrace.producers.condition import RESIDENT, ConditionFile
 from headrace.producers.lane import Destination
-from headrace.producers.lanes import Lanes
+from headrace.producers.lanes import ADOPT, Lanes
 from headrace.producers.memory import MemoryQueue
 from headrace.producers.shipper import Shipper
 from headrace.producers.sources import MemorySource
@@ -42,6 +43,8 @@ class Job:
     """Where it tells how it fares; None: in the spool directory."""
     former: Sequence[str] = ()
     """Addresses that the same Kafka had before: lanes that dead processes left for these, too."""
+    more_topics: Sequence[str] = ()
+    """Further topics whose lanes it ships, once there are any: one process serves a producer."""
 
 
 def encode_job(job: Job, kafka: KafkaSettings) -> bytes:
@@ -67,42 +70,98 @@ def decode_job(content: bytes) -> tuple[Job, KafkaSettings]:
     return Job(**fields["job"]), KafkaSettings(**fields["kafka"])
 
 
+class _Fleet:
+    """The shippers of a job, one a topic, in one loop: what they have in common."""
+
+    def __init__(self, job: Job, kafka: KafkaSettings, stop: asyncio.Event, warn: Warnings) -> None:
+        self._job = job
+        self._kafka = kafka
+        self._stop = stop
+        self._warn = warn
+        self._condition = ConditionFile(
+            Path(job.condition_dir or job.spool_dir), job.producer or RESIDENT
+        )
+        self._troubles: dict[str, str] = {}
+        self._lanes: dict[str, Lanes] = {}
+        self._shippers: list[Shipper] = []
+        self._acknowledged = 0
+        self._moved_at = time.monotonic()
+        for topic in (job.topic, *job.more_topics):
+            here = Destination.of(topic, kafka)
+            former = [replace(here, bootstrap_servers=address) for address in job.former]
+            self._lanes[topic] = Lanes(
+                Path(job.spool_dir), here, job.producer, job.spool_keep, former=former
+            )
+
+    async def run(self) -> None:
+        first = self._ship(self._job.topic)
+        others = [self._ship_later(topic) for topic in self._job.more_topics]
+        tasks = [asyncio.create_task(one) for one in (first, *others)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for lanes in self._lanes.values():
+                lanes.close()
+            self._condition.close()
+
+    async def _ship_later(self, topic: str) -> None:
+        """Ship a topic from when there is a lane of it: a connection that nobody needs is none."""
+        while not self._lanes[topic].sources():
+            if await _is_set_within(self._stop, ADOPT):
+                return
+        await self._ship(topic)
+
+    async def _ship(self, topic: str) -> None:
+        shipper = Shipper(
+            self._kafka,
+            topic,
+            self._lanes[topic].sources,
+            self._warn,
+            max_event_bytes=self._job.max_event_bytes,
+        )
+        shipper.tell = partial(self._tell, topic)
+        if self._job.patience is not None:
+            shipper.on_idle = partial(self._end_of_work, self._job.patience)
+        self._shippers.append(shipper)
+        await shipper.run(self._stop)
+
+    def _tell(self, topic: str, trouble: str) -> None:
+        self._troubles[topic] = trouble
+        self._condition.tell(next(filter(None, self._troubles.values()), ""))
+
+    def _end_of_work(self, patience: float) -> None:
+        now = time.monotonic()
+        acknowledged = sum(shipper.acknowledged for shipper in self._shippers)
+        if acknowledged != self._acknowledged or self._serves_the_living():
+            self._acknowledged, self._moved_at = acknowledged, now
+        elif self._drained() or now - self._moved_at > patience:
+            self._stop.set()
+
+    def _serves_the_living(self) -> bool:
+        return any(lanes.serves_the_living() for lanes in self._lanes.values())
+
+    def _drained(self) -> bool:
+        for lanes in self._lanes.values():
+            lanes.adopt()  # what the producer left in its last moment
+        return all(lanes.drained() for lanes in self._lanes.values())
+
+
 async def ship_lanes(job: Job, kafka: KafkaSettings, stop: asyncio.Event, warn: Warnings) -> None:
     """Ship a producer's lanes and those that dead processes left.
 
     Returns when ``stop`` is set; or, unless the job is to stay, when the producer is gone and all
     is delivered or its patience is over.
     """
-    here = Destination.of(job.topic, kafka)
-    former = [replace(here, bootstrap_servers=address) for address in job.former]
-    lanes = Lanes(Path(job.spool_dir), here, job.producer, job.spool_keep, former=former)
-    shipper = Shipper(kafka, job.topic, lanes.sources, warn, max_event_bytes=job.max_event_bytes)
-    condition = ConditionFile(Path(job.condition_dir or job.spool_dir), job.producer or RESIDENT)
-    shipper.tell = condition.tell
-    if job.patience is not None:
-        shipper.on_idle = _end_of_work(lanes, shipper, stop, job.patience)
+    await _Fleet(job, kafka, stop, warn).run()
+
+
+async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:
     try:
-        await shipper.run(stop)
-    finally:
-        lanes.close()
-        condition.close()
-
-
-def _end_of_work(
-    lanes: Lanes, shipper: Shipper, stop: asyncio.Event, patience: float
-) -> Callable[[], None]:
-    moved_at = time.monotonic()
-    acknowledged = 0
-
-    def on_idle() -> None:
-        nonlocal moved_at, acknowledged
-        now = time.monotonic()
-        if shipper.acknowledged != acknowledged or lanes.serves_the_living():
-            acknowledged, moved_at = shipper.acknowledged, now
-        elif lanes.drained() or now - moved_at > patience:
-            stop.set()
-
-    return on_idle
+        return await asyncio.wait_for(event.wait(), seconds)
+    except asyncio.TimeoutError:
+        return False
 
 
 async def ship_memory(

@@ -20,6 +20,7 @@ class Table:
 
 
 EVENTS: Final = Table("events_raw", numbered=True)
+LOGS: Final = Table("logs_raw", numbered=True)
 PANES: Final = Table("metric_panes_raw", compacted=True)
 TRANSITIONS: Final = Table("alert_transitions_raw")
 SPANS: Final = Table("otel_traces_in", typed=True)

@@ -1,16 +1,17 @@
-"""The archive: what stands in four topics becomes rows in ClickHouse.
+"""The archive: what stands in five topics becomes rows in ClickHouse.
 
     agent.events     -> events_raw
+    agent.logs       -> logs_raw
     agent.metrics    -> metric_panes_raw
     agent.alerts.log -> alert_transitions_raw
     agent.spans      -> otel_traces_in -> otel_traces_raw
 
 What is of people who are to be forgotten (``agent.erasures``) goes no further than
-``erased_ledger``, and a span, which has no number, leaves nothing there.
-Each by an :class:`~headrace.streams.archiver.Archiver` of its own, all in one app and one consumer
-group. Nothing is acknowledged before it has landed or stands in the dead-letter queue. ClickHouse
-away: the gathered batches are offered again and again, the transport stops fetching when its
-buffers are full, and the worker stays in its group.
+``erased_ledger``, and a span, which has no number, leaves nothing there. Each by an
+:class:`~headrace.streams.archiver.Archiver` of its own, all in one app and one consumer group.
+Nothing is acknowledged before it has landed or stands in the dead-letter queue. ClickHouse away:
+the gathered batches are offered again and again, the transport stops fetching when its buffers are
+full, and the worker stays in its group.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Route:
 
 ROUTES: Final = (
     Route(topics.EVENTS, tables.EVENTS, personal=True),
+    Route(topics.LOGS, tables.LOGS, personal=True),
     Route(topics.METRICS, tables.PANES),
     Route(topics.ALERTS_LOG, tables.TRANSITIONS),
     Route(topics.SPANS, tables.SPANS, personal=True),
@@ -73,7 +75,7 @@ class Archive:
         options: ArchiveOptions | None = None,
         scrubber: BatchScrubber | None = None,
     ) -> None:
-        """Make it. ``scrubber``: of the events, None where nothing is scrubbed."""
+        """Make it. ``scrubber``: of events and logs, None where nothing is scrubbed."""
         self.app = make_app(settings, NAME, tuning or Tuning())
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._settings = settings
@@ -105,7 +107,7 @@ class Archive:
             self._options,
             told=self._tell_sink_up,
             eraser=self._eraser if route.personal else None,
-            scrubber=self._scrubber if route.topic == topics.EVENTS else None,
+            scrubber=self._scrubber if route.personal else None,
         )
         source = self.app.topic(name, schema=BatchSchema())
         self.app.agent(source, name=f"headrace.{NAME}.{route.topic}", concurrency=1)(

@@ -127,6 +127,8 @@ def _traces(settings: Settings, metrics: Metrics, options: Options) -> Processor
     return TracesProcessor(
         settings, metrics, tuning=options.tuning, options=TracesOptions(bounds=bounds)
     )
+
+
 def _otlp(settings: Settings, metrics: Metrics, options: Options) -> Processor:
     exporter = open_exporter(settings.need_otlp())
     limits = options.archive.limits

@@ -75,7 +75,7 @@ def _query(tenant: str | None, since: timedelta | None, limit: int) -> tuple[str
         SELECT {_COLUMNS} FROM sessions
         WHERE (tenant, session) IN
         (
-            SELECT tenant, session FROM epochs_ledger WHERE {condition}
+            SELECT tenant, session FROM epochs_ledger WHERE {condition} AND of_logs = 0
             GROUP BY tenant, session
             HAVING min(first_ts) >= toUnixTimestamp(now()) - {{seconds:Int64}}
             ORDER BY min(first_ts) DESC

@@ -11,6 +11,7 @@ from typing import Final
 
 from headrace.cli.archive import Archive
 from headrace.cli.forget.marks import is_named
+from headrace.cli.forget.stores import PERSONAL
 from headrace.sinks.audit.keys import DataKeys
 from headrace.streams.erasure.order import Order
 
@@ -21,7 +22,7 @@ WHERE tenant = {tenant:String} AND session IN
 GROUP BY session
 """
 _OF_CROWD: Final = """
-SELECT DISTINCT session FROM events_raw WHERE tenant = {{tenant:String}} AND {is_of}
+SELECT DISTINCT session FROM {personal} WHERE tenant = {{tenant:String}} AND {is_of}
 """
 
 
@@ -50,7 +51,7 @@ def find(archive: Archive, order: Order, name: str, user: str, keys: DataKeys | 
     parameters = {"tenant": tenant, "subject": keys.pseudonym("user", tenant, user)}
     others = {row[0]: row[1] for row in archive.stream(_IN_EVIDENCE, parameters)}
     own, shared = set[str](), set[str]()
-    query = _OF_CROWD.format(is_of=is_named(order, mark))
+    query = _OF_CROWD.format(personal=PERSONAL, is_of=is_named(order, mark))
     for (session,) in archive.stream(query, {"tenant": tenant}):
         count = others.get(keys.pseudonym("session", tenant, session))
         if count is not None:

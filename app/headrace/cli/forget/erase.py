@@ -15,6 +15,7 @@ from headrace.cli.archive import Archive
 from headrace.cli.faults import CommandError
 from headrace.cli.forget import find
 from headrace.cli.forget.marks import is_session, is_user, mark_of
+from headrace.cli.forget.stores import PERSONAL
 from headrace.cli.verify import ranges
 from headrace.events import types
 from headrace.streams.erasure import ledger
@@ -47,12 +48,12 @@ FROM
 )
 """
 _ENDS: Final = """
-SELECT {mark} AS mark, epoch, seq, ts, data FROM events_raw
+SELECT {mark} AS mark, epoch, seq, ts, data FROM {personal}
 WHERE tenant = {{tenant:String}} AND type = '{end}' AND ({user} OR {own})
 """
 _IN_SHARED: Final = """
 SELECT {mark} AS mark, epoch, bitmapToArray(groupBitmapState(seq)) AS seqs, max(ts) AS heard
-FROM events_raw
+FROM {personal}
 WHERE tenant = {{tenant:String}} AND {user} AND NOT {own}
 GROUP BY mark, epoch
 """
@@ -97,6 +98,7 @@ def keep_account(archive: Archive, order: Order) -> None:
         "own": is_session(order, order.sessions),
         "user": is_user(order),
         "end": types.EPOCH_END,
+        "personal": PERSONAL,
     }
     lines: list[bytes] = []
     for line in _lines(archive, order, parts):

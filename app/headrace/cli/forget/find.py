@@ -8,7 +8,7 @@ from typing import Final
 from headrace.cli.archive import Archive
 from headrace.cli.forget.crowd import Crowd
 from headrace.cli.forget.marks import is_session, is_user, mark_of
-from headrace.cli.forget.stores import STORES, Holds
+from headrace.cli.forget.stores import PERSONAL, STORES, Holds
 from headrace.events.identity import UNBOUND_SESSION
 from headrace.streams.erasure.order import Order
 
@@ -16,15 +16,15 @@ from headrace.streams.erasure.order import Order
 _SESSIONS: Final = """
 SELECT session, countIf(user != '' AND NOT {is_user} AND NOT ({is_anybody} AND {known})) AS others,
     countIf(user = '' OR {is_anybody}) AS nameless
-FROM events_raw
+FROM {personal}
 WHERE tenant = {{tenant:String}} AND session IN
 (
-    SELECT session FROM events_raw WHERE tenant = {{tenant:String}} AND {is_user}
+    SELECT session FROM {personal} WHERE tenant = {{tenant:String}} AND {is_user}
     UNION DISTINCT
-    SELECT session FROM events_raw WHERE tenant = {{tenant:String}} AND {mark} IN
+    SELECT session FROM {personal} WHERE tenant = {{tenant:String}} AND {mark} IN
         (SELECT session FROM erased_ledger WHERE tenant = {{tenant:String}} AND salt = '{salt}')
     UNION DISTINCT
-    SELECT session FROM events_raw WHERE tenant = {{tenant:String}} AND {in_evidence}
+    SELECT session FROM {personal} WHERE tenant = {{tenant:String}} AND {in_evidence}
 )
 GROUP BY session
 ORDER BY session
@@ -46,6 +46,7 @@ class Findings:
 def find(archive: Archive, order: Order, crowd: Crowd | None = None) -> Findings:
     """Find the sessions of an order's user; ``crowd``: among whom scrubbing hid them."""
     query = _SESSIONS.format(
+        personal=PERSONAL,
         is_user=is_user(order),
         is_anybody="0" if crowd is None else crowd.is_of(order),
         known=is_session(order, crowd.own if crowd else ()),

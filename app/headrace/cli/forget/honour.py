@@ -1,8 +1,9 @@
 """The standing order: written, and seen to be honoured by every worker of the archive.
 
-Into each partition of agent.events goes a probe: an event of a session of ours that the order
-covers. One that is found in the ledger of what was erased was met by a worker that has the order;
-all that stood before it has landed. One that was archived came too soon: another is sent.
+Into each partition of agent.events and agent.logs goes a probe: an event of a session of ours that
+the order covers. One that is found in the ledger of what was erased was met by a worker that has
+the order; all that stood before it has landed. One that was archived came too soon: another is
+sent.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from headrace.streams.producer import start_producer
 
 NAME: Final = "forget"
 POLL_S: Final = 0.2
+PERSONAL: Final = (topics.EVENTS, topics.LOGS)
 
 
 async def orders(settings: Settings, tenant: str) -> list[Order]:
@@ -113,18 +115,21 @@ async def _wait(
     patience: float,
     say: Callable[[str], None],
 ) -> None:
-    topic = settings.topic(topics.EVENTS)
-    waiting = set(await producer.partitions_for(topic))
+    waiting = {
+        (topic, partition)
+        for topic in map(settings.topic, PERSONAL)
+        for partition in await producer.partitions_for(topic)
+    }
     total, deadline = len(waiting), time.monotonic() + patience
-    sent: dict[str, int] = {}
+    sent: dict[str, tuple[str, int]] = {}
     """Epochs of probes that are on their way, and the partition of each."""
     while waiting:
         say(f"the archive honours the order on {total - len(waiting)} of {total} partitions")
-        for partition in waiting - set(sent.values()):
+        for topic, partition in waiting - set(sent.values()):
             epoch = new_epoch()
             value = _probe(order, session, epoch)
             await producer.send_and_wait(topic, value, session.encode(), partition)
-            sent[epoch] = partition
+            sent[epoch] = topic, partition
         await asyncio.sleep(POLL_S)
         erased, archived = await asyncio.to_thread(_met, archive, order, list(sent))
         waiting -= {sent[epoch] for epoch in erased}

@@ -46,13 +46,13 @@ class Letters:
 async def look(settings: Settings, order: Order) -> Letters:
     """Find a person's dead letters. Changes nothing."""
     letters = Letters()
-    events = settings.topic(topics.EVENTS).encode()
+    numbered = {settings.topic(one).encode() for one in (topics.EVENTS, topics.LOGS)}
     async for record in _records(settings):
         owner = _theirs(order, record)
         if owner is None:
             continue
         letters.theirs += bool(record.value)
-        if dict(record.headers).get(names.SOURCE_TOPIC) == events:
+        if dict(record.headers).get(names.SOURCE_TOPIC) in numbered:
             letters.found.append((order, owner, telling(owner, record.value or b"")))
     return letters
 

@@ -28,8 +28,16 @@ class Store:
     holds: Holds
 
 
+PERSONAL: Final = """(
+    SELECT tenant, session, user, epoch, seq, ts, type, data FROM events_raw
+    UNION ALL
+    SELECT tenant, session, user, epoch, seq, ts, type, data FROM logs_raw
+)"""
+"""All rows that are people's own, for queries by session and user."""
+
 STORES: Final = (
     Store("events_raw", Holds.EVENTS),
+    Store("logs_raw", Holds.EVENTS),
     Store("epochs_ledger", Holds.SESSIONS),
     Store("dropped_ledger", Holds.SESSIONS),
     Store("otel_traces_in", Holds.NOBODY),  # keeps nothing

@@ -23,6 +23,7 @@ from headrace.producers.lanes import undelivered_bytes
 
 PROCESSORS: Final = (
     ("archive", topics.EVENTS),
+    ("archive", topics.LOGS),
     ("archive", topics.METRICS),
     ("archive", topics.ALERTS_LOG),
     ("archive", topics.SPANS),

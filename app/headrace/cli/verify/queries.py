@@ -38,19 +38,26 @@ FROM dropped_ledger FINAL
 WHERE {conditions}
 """
 
-_END: Final = """
-SELECT data FROM events
-WHERE tenant = {tenant:String} AND session = {session:String} AND epoch = {epoch:String}
-    AND seq = {seq:UInt64}
+# Records of logs are numbered as events are.
+_BOTH: Final = """(
+    SELECT tenant, session, epoch, seq, data FROM events_raw FINAL
+    UNION ALL
+    SELECT tenant, session, epoch, seq, data FROM logs_raw FINAL
+)"""
+
+_END: Final = f"""
+SELECT data FROM {_BOTH}
+WHERE tenant = {{tenant:String}} AND session = {{session:String}} AND epoch = {{epoch:String}}
+    AND seq = {{seq:UInt64}}
 """
 
-_CORRUPT: Final = """
+_CORRUPT: Final = f"""
 SELECT tenant, session, epoch, seq, count() AS variants
-FROM events
-WHERE {conditions} AND (tenant, session, epoch) IN
+FROM {_BOTH}
+WHERE {{conditions}} AND (tenant, session, epoch) IN
 (
-    SELECT tenant, session, epoch FROM events
-    WHERE {conditions}
+    SELECT tenant, session, epoch FROM {_BOTH}
+    WHERE {{conditions}}
     GROUP BY tenant, session, epoch
     HAVING count() > groupBitmap(seq)
 )

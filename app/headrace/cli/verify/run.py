@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from headrace.cli import kafka
 from headrace.cli.archive import Archive, connect
@@ -37,6 +38,8 @@ from headrace.events.settings import Settings
 from headrace.streams.dead_letter_box import list_letters, with_values
 
 ARCHIVE: str = "archive"
+NUMBERED: Final = (topics.EVENTS, topics.LOGS)
+"""Topics whose records are numbered, and all accounted for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +87,22 @@ def verify(settings: Settings, scope: Scope, *, clock: Callable[[], float] = tim
 async def look_elsewhere(settings: Settings) -> Elsewhere:
     """Look into the spool, the dead letters and Kafka."""
     spool = look_in_spool(settings.spool)
-    records = kafka.read_in_flight(settings, ARCHIVE, topics.EVENTS)
-    flying, dead = await asyncio.gather(
-        see_records(record.value async for record in records), _look_at_letters(settings)
-    )
+    flying, dead = await asyncio.gather(_look_at_kafka(settings), _look_at_letters(settings))
     return Elsewhere(spool, flying, dead)
 
 
+async def _look_at_kafka(settings: Settings) -> Sightings:
+    async def values() -> AsyncIterator[bytes | None]:
+        for topic in NUMBERED:
+            async for record in kafka.read_in_flight(settings, ARCHIVE, topic):
+                yield record.value
+
+    return await see_records(values())
+
+
 async def _look_at_letters(settings: Settings) -> Sightings:
-    events = settings.topic(topics.EVENTS)
-    letters = [one for one in await list_letters(settings) if one.place.topic == events]
+    numbered = {settings.topic(topic) for topic in NUMBERED}
+    letters = [one for one in await list_letters(settings) if one.place.topic in numbered]
     whole = with_values(settings, letters)
     return await see_records(letter.value async for letter in whole)
 

@@ -1,0 +1,1 @@
+"""Log records for people: what is chosen, read, followed and shown."""
