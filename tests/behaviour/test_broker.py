@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from headrace.events.settings import KafkaSettings, Settings
 from headrace.events.topics import AUDIT, DAY_MS, EVENTS
 from headrace.streams import topic_admin
+from headrace.streams.audit.class_topics import LEAST_DAYS
 from tests.support import unique, wait_until
 
 
@@ -99,7 +100,7 @@ class TestBrokerOnKafka(BrokerBehaviour):
         mine = tmp_path / "policy.toml"
         audit = replace(settings.audit, policy=mine)
         topic, wanted = settings.topic(AUDIT), replace(settings, audit=audit)
-        for kept, days in (("90 d", 90), ("1 d", topic_admin.LEAST_DAYS)):
+        for kept, days in (("90 d", 90), ("1 d", LEAST_DAYS)):
             mine.write_text(
                 f'[[class]]\nname = "a"\nretention = "{kept}"\nerasable = true\npurpose = "x"\n'
             )

@@ -337,6 +337,7 @@ def variables_of(settings: Settings, part: str = "") -> dict[str, str]:
 def _audit_variables(audit: AuditSettings) -> dict[str, str]:
     given: dict[str, str | Path | None] = {
         "POLICY": audit.policy,
+        "TOPIC_PER_CLASS": "1" if audit.topic_per_class else None,
         "VAULT": _place(audit.vault),
         "KEYS": _place(audit.keys),
         "SIGNING_KEYS": audit.signing_keys,

@@ -42,6 +42,7 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_PRICES": "TOML file of model prices (default: the shipped table)",
     "HEADRACE_EXTERNAL_URL": "Address of this headrace for people, which notifications link to",
     "HEADRACE_AUDIT_POLICY": "TOML file: what is evidence, how long it is kept (default: shipped)",
+    "HEADRACE_AUDIT_TOPIC_PER_CLASS": "1: sealed evidence also goes to a topic of its class",
     "HEADRACE_AUDIT_VAULT": "Directory or s3://bucket/prefix of the sealed evidence",
     "HEADRACE_AUDIT_KEYS": "Directory or s3://bucket/prefix of the wrapped data keys",
     "HEADRACE_AUDIT_SIGNING_KEYS": "Directory of the keys that sign checkpoints",
@@ -58,6 +59,8 @@ VARIABLES: Final[dict[str, str]] = {
 """Every variable that is read, with its meaning. An unknown ``HEADRACE_`` variable is an error."""
 
 
+_YES: Final = ("1", "true", "yes", "on")
+_NO: Final = ("0", "false", "no", "off")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _BY_PASSWORD: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _MECHANISMS: Final = (*_BY_PASSWORD, "OAUTHBEARER", "GSSAPI")
@@ -135,6 +138,8 @@ class AuditSettings:
 
     policy: Path | None = None
     """None: the policy that is shipped."""
+    topic_per_class: bool = False
+    """Whether what is sealed is written to ``agent.audit.<class>`` as well."""
     vault: str | None = None
     """A directory or ``s3://bucket/prefix``."""
     keys: str | None = None
@@ -291,6 +296,7 @@ def _audit(environ: Mapping[str, str]) -> AuditSettings:
     witnesses = environ.get(prefix + "WITNESSES", "").split(",")
     return AuditSettings(
         policy=_path(environ, prefix + "POLICY"),
+        topic_per_class=_boolean(environ, prefix + "TOPIC_PER_CLASS"),
         vault=environ.get(prefix + "VAULT") or None,
         keys=environ.get(prefix + "KEYS") or None,
         signing_keys=_path(environ, prefix + "SIGNING_KEYS"),
@@ -349,6 +355,13 @@ def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
     if value < 1:
         raise SettingsError(f"{name} must be at least 1, not {value}")
     return value
+
+
+def _boolean(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name, "").lower()
+    if text not in {"", *_YES, *_NO}:
+        raise SettingsError(f"{name} must be one of {', '.join((*_YES, *_NO))}, not {text!r}")
+    return text in _YES
 
 
 def _read_stack(path: Path) -> dict[str, str]:
