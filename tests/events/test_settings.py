@@ -104,6 +104,7 @@ def test_kafka_security_is_read(tmp_path: Path) -> None:
         ({"PARTITIONS": "0"}, "HEADRACE_PARTITIONS"),
         ({"PARTITION": "4"}, "HEADRACE_PARTITION: see"),
         ({"CLICKHOUSE_URL": "ch:9000"}, "http:// or https://"),
+        ({"AUDIT_TOPIC_PER_CLASS": "maybe"}, "AUDIT_TOPIC_PER_CLASS must be one of 1, true"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, environ: dict[str, str], what: str) -> None:
@@ -134,3 +135,12 @@ def test_files_and_the_address_for_people(tmp_path: Path) -> None:
     found = settings(tmp_path, ALERT_RULES="r.toml", PRICES="p.toml", EXTERNAL_URL="https://h/")
     assert (found.alert_rules, found.prices) == (Path("r.toml"), Path("p.toml"))
     assert found.external_url == "https://h/"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("", False), ("0", False), ("no", False), ("1", True), ("Yes", True), ("TRUE", True)],
+)
+def test_a_switch_is_on_or_off(tmp_path: Path, text: str, meant: bool) -> None:
+    assert settings(tmp_path, AUDIT_TOPIC_PER_CLASS=text).audit.topic_per_class is meant
+    assert settings(tmp_path).audit.topic_per_class is False

@@ -120,13 +120,12 @@ class ClassTopics:
         return trouble
 
     async def _write_class(self, name: str) -> None:
-        shares = [(one, one.shares[name]) for one in self._logs.values() if name in one.shares]
-        shares = [(one, share) for one, share in shares if share.segments]
-        if not shares:
-            return
         await self._link.connect()
         await self._need_same(name)
-        for one, share in shares:
+        for one in list(self._logs.values()):
+            share = one.shares.get(name)
+            if share is None or not share.segments:
+                continue
             try:
                 await self._write(one, share)
             except BaseException:
