@@ -131,7 +131,7 @@ def test_any_deaths_any_topics_away_or_made_anew_give_each_leaf_once(
             to.tell(newest[-1])
 
     steps = st.tuples(
-        st.sampled_from(["go", "die", "fail", "away", "back", "anew"]),
+        st.sampled_from(["go", "die", "fail", "away", "back", "anew", "doubt"]),
         st.sampled_from([LOG, OTHER]),
         st.integers(0, 3),
         st.sampled_from(CLASSES),
@@ -144,6 +144,8 @@ def test_any_deaths_any_topics_away_or_made_anew_give_each_leaf_once(
         tell(running, name, number)
         if what == "away":
             topics.away.add(audit_class)
+        elif what == "doubt":
+            running.doubt(3)
         elif what == "back":
             topics.away.discard(audit_class)
         elif what == "anew":

@@ -124,24 +124,9 @@ class TestClassTopics(ClassTopicsBehaviour):
 class TestClassTopicsOnKafka(ClassTopicsBehaviour):
     """On a real Apache Kafka."""
 
-    async def test_a_topic_that_is_made_anew_is_filled_again(self, rig: ClassRig) -> None:
-        await topic_admin.apply(rig.per_class)
-        worker = await rig.begin()
-        await rig.write(40)
-        await rig.shared_out()
-        admin = AIOKafkaAdminClient(bootstrap_servers=rig.kafka)
-        await admin.start()
-        await admin.delete_topics([rig.prefix + class_topic("approval")])
-        await admin.close()
-        await rig.write(40)
-        await wait_until(lambda: unwell(worker, "seal waits for its sink"), 60, what="it says so")
-        await topic_admin.apply(rig.per_class)
-        await rig.shared_out()
-        assert await asyncio.to_thread(worker.stop) == 0
-
 
 @pytest.mark.kafka
-async def test_kafka_goes_away_and_comes_back(
+async def test_kafka_away_and_a_topic_made_anew(
     kafka_cluster: KafkaCluster, clickhouse: ClickHouseSettings, tmp_path: Path
 ) -> None:
     rig = ClassRig(kafka_cluster.bootstrap, clickhouse, tmp_path, 6.0)
@@ -153,6 +138,14 @@ async def test_kafka_goes_away_and_comes_back(
     await asyncio.to_thread(kafka_cluster.kill)
     await asyncio.to_thread(kafka_cluster.restart)
     await rig.write(100)
+    await rig.shared_out()
+    client = AIOKafkaAdminClient(bootstrap_servers=rig.kafka)
+    await client.start()
+    await client.delete_topics([rig.prefix + class_topic("approval")])
+    await client.close()
+    await rig.write(40)
+    await wait_until(lambda: unwell(worker, "seal waits for its sink"), 60, what="it says so")
+    await topic_admin.apply(rig.per_class)
     await rig.shared_out()
     assert worker.process.poll() is None
     await rig.close()
