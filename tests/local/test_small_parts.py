@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -311,3 +312,15 @@ def test_the_master_key_is_in_the_environment_of_who_encrypts_alone() -> None:
     )
     found = {name: str(variables_of(settings, name)) for name in (*WORKERS, "shipper")}
     assert [name for name, text in found.items() if "c2VjcmV0" in text] == ["audit"]
+
+
+def test_the_sealer_is_told_that_each_class_has_its_topic() -> None:
+    settings = Settings(
+        state_dir=Path("/x"),
+        kafka=KafkaSettings("h:1"),
+        clickhouse=ClickHouseSettings("http://h/d"),
+    )
+    name = "HEADRACE_AUDIT_TOPIC_PER_CLASS"
+    assert name not in variables_of(settings, "seal")
+    per_class = replace(settings, audit=AuditSettings(topic_per_class=True))
+    assert variables_of(per_class, "seal")[name] == "1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -58,13 +59,13 @@ class ClassLink:
             self._reader = reader
 
     async def close(self) -> None:
-        """Let go of the connections; :meth:`connect` makes others."""
+        """Let go of the connections, whatever Kafka does; :meth:`connect` makes others."""
         producer, self._producer = self._producer, None
         reader, self._reader = self._reader, None
         if reader is not None:
             await stop_consumer(reader)
         if producer is not None:
-            await producer.stop()
+            await asyncio.gather(producer.stop(), return_exceptions=True)
 
     async def classes(self) -> set[str]:
         """Name the classes that have topics, of whatever policy they are."""
