@@ -219,6 +219,12 @@ where = { a = [], b = { c = 1 } }
     ]
 
 
+def test_no_class_takes_a_topic_of_headraces_own() -> None:
+    text = '[[class]]\nname = "state"\nretention = "7 d"\nerasable = true\npurpose = "x"\n'
+    why = "`name` must not be state: agent.audit.state is headrace's own topic"
+    assert problems(text) == [(2, f"class 'state': {why}")]
+
+
 def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_bytes(CLASS.replace("\n", "\r\n").encode())

@@ -14,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from headrace.events.settings import KafkaSettings, Settings
 from headrace.events.topics import AUDIT, DAY_MS, EVENTS
 from headrace.streams import topic_admin
+from headrace.streams.audit.class_topics import LEAST_DAYS
 from tests.support import unique, wait_until
 
 
@@ -99,7 +100,7 @@ class TestBrokerOnKafka(BrokerBehaviour):
         mine = tmp_path / "policy.toml"
         audit = replace(settings.audit, policy=mine)
         topic, wanted = settings.topic(AUDIT), replace(settings, audit=audit)
-        for kept, days in (("90 d", 90), ("1 d", topic_admin.LEAST_DAYS)):
+        for kept, days in (("90 d", 90), ("1 d", LEAST_DAYS)):
             mine.write_text(
                 f'[[class]]\nname = "a"\nretention = "{kept}"\nerasable = true\npurpose = "x"\n'
             )
@@ -113,6 +114,40 @@ class TestBrokerOnKafka(BrokerBehaviour):
                 found = (await topic_admin._configs(client, [topic]))[topic]
             assert found["retention.ms"] == str(days * DAY_MS)
         assert topic in {change.topic for change in await topic_admin.diff(settings)}
+
+    async def test_each_class_has_a_topic_with_its_own_retention_where_that_is_set(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        mine = tmp_path / "policy.toml"
+        audit = replace(settings.audit, policy=mine, topic_per_class=True)
+        wanted = replace(settings, audit=audit)
+        table = '[[class]]\nname = "{}"\nerasable = true\npurpose = "x"\nretention = "{}"\n'
+        others = table.format("b", "indefinite") + table.format("c", "1 d") + "legal_hold = true\n"
+        mine.write_text(table.format("a", "7 d") + others)
+        await topic_admin.apply(wanted)
+
+        async def as_wanted() -> bool:
+            return await topic_admin.diff(wanted) == []
+
+        await wait_until(as_wanted)
+        kept = {"": LEAST_DAYS * DAY_MS, ".a": 7 * DAY_MS}
+        kept |= {".b": -1, ".c": -1, ".policy": -1}
+        names = {settings.topic(AUDIT) + end: str(long) for end, long in kept.items()}
+        async with topic_admin._admin(settings) as client:
+            found = await topic_admin._configs(client, list(names))
+            partitions = {
+                one["topic"]: len(one["partitions"])
+                for one in await client.describe_topics(list(names))
+            }
+        assert {name: found[name]["retention.ms"] for name in names} == names
+        (most,) = {found[name]["max.message.bytes"] for name in names}
+        assert int(most) > settings.max_event_bytes * 4 // 3
+        assert partitions == dict.fromkeys(names, settings.partitions)
+        # A class that the policy gave up keeps its topic as it is, and that is told.
+        mine.write_text(others)
+        left = topic_admin.Change(settings.topic(AUDIT) + ".a", topic_admin.LEFT, fixable=False)
+        assert await topic_admin.diff(wanted) == [left]
+        assert await topic_admin.apply(wanted) == []
 
 
 @pytest.mark.kafka3

@@ -104,6 +104,7 @@ def test_kafka_security_is_read(tmp_path: Path) -> None:
         ({"PARTITIONS": "0"}, "HEADRACE_PARTITIONS"),
         ({"PARTITION": "4"}, "HEADRACE_PARTITION: see"),
         ({"CLICKHOUSE_URL": "ch:9000"}, "http:// or https://"),
+        ({"AUDIT_TOPIC_PER_CLASS": "maybe"}, "AUDIT_TOPIC_PER_CLASS must be one of 1, true"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, environ: dict[str, str], what: str) -> None:
@@ -138,7 +139,15 @@ def test_files_and_the_address_for_people(tmp_path: Path) -> None:
 
 def test_content_stands_in_spans_only_where_that_is_asked_for(tmp_path: Path) -> None:
     assert not settings(tmp_path).trace_content
-    assert not settings(tmp_path, TRACE_CONTENT="0").trace_content
     assert settings(tmp_path, TRACE_CONTENT="1").trace_content
-    with pytest.raises(SettingsError, match="HEADRACE_TRACE_CONTENT must be 0 or 1, not 'yes'"):
-        settings(tmp_path, TRACE_CONTENT="yes")
+    with pytest.raises(SettingsError, match=r"HEADRACE_TRACE_CONTENT must be one of .*not 'full'"):
+        settings(tmp_path, TRACE_CONTENT="full")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("", False), ("0", False), ("no", False), ("1", True), ("Yes", True), ("TRUE", True)],
+)
+def test_a_switch_is_on_or_off(tmp_path: Path, text: str, meant: bool) -> None:
+    assert settings(tmp_path, AUDIT_TOPIC_PER_CLASS=text).audit.topic_per_class is meant
+    assert settings(tmp_path).audit.topic_per_class is False

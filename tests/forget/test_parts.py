@@ -23,9 +23,10 @@ from headrace.cli.forget.erase import keep_account
 from headrace.cli.forget.marks import is_session, is_user
 from headrace.cli.forget.needles import Needles
 from headrace.cli.forget.request import Request, Requests
+from headrace.cli.forget.search import all_topics
 from headrace.cli.forget.stores import STORES
 from headrace.events.errors import HeadraceError, SettingsError
-from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
+from headrace.events.settings import AuditSettings, ClickHouseSettings, KafkaSettings, Settings
 from headrace.producers.lane import Checkpoint, Destination, Lane
 from headrace.producers.sources import LaneSource
 from headrace.sinks import schema
@@ -420,3 +421,11 @@ def test_every_table_is_in_the_list_of_stores(clickhouse: ClickHouseSettings) ->
             " AND engine LIKE '%MergeTree'"
         ).result_columns[0]
     assert set(found) <= {store.table for store in STORES}
+
+
+def test_topics_of_classes_are_among_those_that_are_searched(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    per_class = replace(settings, audit=AuditSettings(topic_per_class=True))
+    more = set(all_topics(per_class)) - set(all_topics(settings))
+    assert {"agent.audit.approval", "agent.audit.policy"} <= more
+    assert len(more) == len(policy.load().classes)

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -329,3 +330,15 @@ def test_the_receivers_headers_are_in_the_environment_of_who_sends_alone() -> No
     )
     assert load(variables_of(settings, "otlp")).otlp == settings.otlp
     assert not [one for one in (*WORKERS, "shipper") if "cret" in str(variables_of(settings, one))]
+
+
+def test_the_sealer_is_told_that_each_class_has_its_topic() -> None:
+    settings = Settings(
+        state_dir=Path("/x"),
+        kafka=KafkaSettings("h:1"),
+        clickhouse=ClickHouseSettings("http://h/d"),
+    )
+    name = "HEADRACE_AUDIT_TOPIC_PER_CLASS"
+    assert name not in variables_of(settings, "seal")
+    per_class = replace(settings, audit=AuditSettings(topic_per_class=True))
+    assert variables_of(per_class, "seal")[name] == "1"

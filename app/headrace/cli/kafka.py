@@ -17,6 +17,7 @@ from headrace.cli.text import one_line
 from headrace.events.settings import Settings
 from headrace.streams import away
 from headrace.streams.read_to import read_to
+from headrace.streams.stop_consumer import stop_consumer
 
 CONNECT_SECONDS: Final = 10.0
 """A cluster that has not answered by then is away: people wait for the answer."""
@@ -60,7 +61,7 @@ async def consumer(settings: Settings, **more: Any) -> AsyncIterator[AIOKafkaCon
             raise  # our own output's reader, not the broker
         raise CommandError(one_line(away.explain(kafka, error))) from None
     finally:
-        await client.stop()
+        await stop_consumer(client)
 
 
 async def partitions_of(client: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:

@@ -362,6 +362,7 @@ def _otlp_variables(otlp: OtlpSettings) -> dict[str, str]:
 def _audit_variables(audit: AuditSettings) -> dict[str, str]:
     given: dict[str, str | Path | None] = {
         "POLICY": audit.policy,
+        "TOPIC_PER_CLASS": "1" if audit.topic_per_class else None,
         "VAULT": _place(audit.vault),
         "KEYS": _place(audit.keys),
         "SIGNING_KEYS": audit.signing_keys,

@@ -43,6 +43,7 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_PRICES": "TOML file of model prices (default: the shipped table)",
     "HEADRACE_EXTERNAL_URL": "Address of this headrace for people, which notifications link to",
     "HEADRACE_AUDIT_POLICY": "TOML file: what is evidence, how long it is kept (default: shipped)",
+    "HEADRACE_AUDIT_TOPIC_PER_CLASS": "1: sealed evidence also goes to a topic of its class",
     "HEADRACE_AUDIT_VAULT": "Directory or s3://bucket/prefix of the sealed evidence",
     "HEADRACE_AUDIT_KEYS": "Directory or s3://bucket/prefix of the wrapped data keys",
     "HEADRACE_AUDIT_SIGNING_KEYS": "Directory of the keys that sign checkpoints",
@@ -65,6 +66,8 @@ VARIABLES: Final[dict[str, str]] = {
 """Every variable that is read, with its meaning. An unknown ``HEADRACE_`` variable is an error."""
 
 
+_YES: Final = ("1", "true", "yes", "on")
+_NO: Final = ("0", "false", "no", "off")
 _PROTOCOLS: Final = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _BY_PASSWORD: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _OTLP_PROTOCOLS: Final = ("http/protobuf", "grpc")
@@ -156,6 +159,8 @@ class AuditSettings:
 
     policy: Path | None = None
     """None: the policy that is shipped."""
+    topic_per_class: bool = False
+    """Whether what is sealed is written to ``agent.audit.<class>`` as well."""
     vault: str | None = None
     """A directory or ``s3://bucket/prefix``."""
     keys: str | None = None
@@ -270,7 +275,7 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
         external_url=environ.get("HEADRACE_EXTERNAL_URL", ""),
         audit=_audit(environ),
         scrub=_path(environ, "HEADRACE_SCRUB") or (Path(scrub) if scrub else None),
-        trace_content=_flag(environ, "HEADRACE_TRACE_CONTENT"),
+        trace_content=_boolean(environ, "HEADRACE_TRACE_CONTENT"),
         otlp=_otlp(environ),
         metrics_url=stack.get("metrics"),
         console_url=stack.get("console"),
@@ -359,6 +364,7 @@ def _audit(environ: Mapping[str, str]) -> AuditSettings:
     witnesses = environ.get(prefix + "WITNESSES", "").split(",")
     return AuditSettings(
         policy=_path(environ, prefix + "POLICY"),
+        topic_per_class=_boolean(environ, prefix + "TOPIC_PER_CLASS"),
         vault=environ.get(prefix + "VAULT") or None,
         keys=environ.get(prefix + "KEYS") or None,
         signing_keys=_path(environ, prefix + "SIGNING_KEYS"),
@@ -406,13 +412,6 @@ def _path(environ: Mapping[str, str], name: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _flag(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name) or "0"
-    if text not in ("0", "1"):
-        raise SettingsError(f"{name} must be 0 or 1, not {text!r}")
-    return text == "1"
-
-
 def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name)
     if not text:
@@ -424,6 +423,13 @@ def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
     if value < 1:
         raise SettingsError(f"{name} must be at least 1, not {value}")
     return value
+
+
+def _boolean(environ: Mapping[str, str], name: str) -> bool:
+    text = environ.get(name, "").lower()
+    if text not in {"", *_YES, *_NO}:
+        raise SettingsError(f"{name} must be one of {', '.join((*_YES, *_NO))}, not {text!r}")
+    return text in _YES
 
 
 def _read_stack(path: Path) -> dict[str, str]:

@@ -41,6 +41,11 @@ class TopicSpec:
     config: dict[str, str] = field(default_factory=dict)
 
 
+def class_topic(audit_class: str) -> str:
+    """Name the topic of one class of evidence, where each has its own."""
+    return f"{AUDIT}.{audit_class}"
+
+
 def sealed_bytes(max_event_bytes: int) -> int:
     """Return what a record of agent.audit may take: ciphertext in base64 is longer by a third."""
     return max_event_bytes * 4 // 3 + 131_072

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from headrace.events.errors import Retryable
 from headrace.events.settings import KafkaSettings
 from headrace.streams.read_to import read_to
+from headrace.streams.stop_consumer import stop_consumer
 
 
 async def latest(kafka: KafkaSettings, topic: str) -> dict[bytes, bytes]:
@@ -39,4 +40,4 @@ async def latest(kafka: KafkaSettings, topic: str) -> dict[bytes, bytes]:
                 found[record.key] = record.value
         return found
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)

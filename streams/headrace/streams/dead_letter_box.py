@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -17,6 +18,7 @@ from headrace.events.settings import Settings
 from headrace.streams import away
 from headrace.streams import dead_letters as names
 from headrace.streams.read_to import read_to
+from headrace.streams.stop_consumer import stop_consumer
 
 REQUEST_MS: Final = 20_000
 _MOST: Final = 1 << 40
@@ -202,7 +204,7 @@ async def _records(settings: Settings) -> AsyncGenerator[Any, None]:
         isolation_level="read_committed",
         request_timeout_ms=REQUEST_MS,
     )
-    async with _reached(settings, consumer):
+    async with _reached(settings, consumer, partial(stop_consumer, consumer)):
         # partitions_for_topic() knows only topics that the client already reads.
         metadata: Any = await consumer._client.fetch_all_metadata()  # noqa: SLF001
         numbers = sorted(metadata.partitions_for_topic(topic) or ())
@@ -223,16 +225,18 @@ async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
         max_request_size=settings.max_event_bytes + 131_072,
         request_timeout_ms=REQUEST_MS,
     )
-    async with _reached(settings, producer):
+    async with _reached(settings, producer, producer.stop):
         yield producer
 
 
 @asynccontextmanager
-async def _reached(settings: Settings, client: Any) -> AsyncIterator[None]:
+async def _reached(
+    settings: Settings, client: Any, stop: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
     try:
         await asyncio.wait_for(client.start(), REQUEST_MS / 1000)
         yield
     except (KafkaError, OSError, asyncio.TimeoutError) as error:
         raise Retryable(away.explain(settings.need_kafka(), error)) from None
     finally:
-        await client.stop()
+        await stop()

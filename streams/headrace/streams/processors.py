@@ -14,7 +14,7 @@ from headrace.events.settings import Settings
 from headrace.sinks import tables
 from headrace.sinks.audit.keys import open_keys, open_signing
 from headrace.sinks.audit.vault import marker
-from headrace.sinks.audit.vault.vault import open_vault
+from headrace.sinks.audit.vault.vault import Vault, open_vault
 from headrace.sinks.clickhouse import ClickHouseSink
 from headrace.sinks.notify.receivers import read_receivers
 from headrace.sinks.otlp.exporter import open_exporter
@@ -26,6 +26,7 @@ from headrace.streams.archive import Archive
 from headrace.streams.archiver import ArchiveOptions
 from headrace.streams.audit import policy
 from headrace.streams.audit import processor as audit
+from headrace.streams.audit.class_topics import days_of
 from headrace.streams.audit.processor import AuditProcessor
 from headrace.streams.metrics import prices, processor
 from headrace.streams.metrics.processor import MetricsProcessor
@@ -36,6 +37,8 @@ from headrace.streams.otlp import processor as otlp
 from headrace.streams.otlp.processor import OtlpProcessor
 from headrace.streams.processor import Processor
 from headrace.streams.seal import processor as seal
+from headrace.streams.seal.class_link import ClassLink
+from headrace.streams.seal.class_topics import ClassTopics
 from headrace.streams.seal.partition import Limits
 from headrace.streams.seal.processor import SealProcessor
 from headrace.streams.seal.rows import Rows, last_index
@@ -105,10 +108,19 @@ def _seal(settings: Settings, metrics: Metrics, options: Options) -> Processor:
         vault,
         open_signing(settings),
         rows=Rows(vault, sink, last_index(clickhouse), metrics),
+        classes=_classes(settings, metrics, vault),
         witnesses=open_witnesses(settings.audit.witnesses),
         tuning=options.tuning,
         limits=options.seal,
     )
+
+
+def _classes(settings: Settings, metrics: Metrics, vault: Vault) -> ClassTopics | None:
+    if not settings.audit.topic_per_class:
+        return None
+    classes = policy.load(settings.audit.policy).classes.values()
+    kept = {one.name: days_of(one) for one in classes}
+    return ClassTopics(vault, ClassLink(settings, seal.NAME), kept, metrics)
 
 
 def _notify(settings: Settings, metrics: Metrics, options: Options) -> Processor:

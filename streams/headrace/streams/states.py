@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from headrace.events.settings import KafkaSettings
 from headrace.streams.read_to import read_to
+from headrace.streams.stop_consumer import stop_consumer
 
 CHUNK_BYTES: Final = 512 * 1024
 """A record's share of a state: well below what every broker takes."""
@@ -110,7 +111,7 @@ class KafkaStates:
                 found.take(record.key, record.value)
                 (keys.add if record.value is not None else keys.discard)(record.key)
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
         own = f"{self._writer}/".encode()
         self._others[partition] = {key for key in keys if not key.startswith(own)}
         return await asyncio.to_thread(_unpacked, found.last) if found.last else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -18,9 +18,9 @@ from aiokafka.errors import KafkaError, for_code
 
 from headrace.events.errors import HeadraceError, Retryable
 from headrace.events.settings import Settings
-from headrace.events.topics import AUDIT, DAY_MS, LOCAL_CLUSTER, TopicSpec, specs
+from headrace.events.topics import AUDIT, LOCAL_CLUSTER, TopicSpec, class_topic, specs
 from headrace.streams import away
-from headrace.streams.audit import policy
+from headrace.streams.audit.class_topics import classes_of, evidence
 
 REQUEST_MS: Final = 20_000
 """Creating seven topics takes a second on a laptop; a cluster that elects leaders takes longer."""
@@ -77,6 +77,7 @@ async def diff(settings: Settings) -> list[Change]:
 
 
 MISSING: Final = "is missing"
+LEFT: Final = "is of no class of the policy: it is kept as it is; delete it once nobody reads it"
 
 
 @asynccontextmanager
@@ -93,22 +94,14 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 def _wanted(settings: Settings) -> dict[str, TopicSpec]:
-    wanted = specs(
+    wanted: list[TopicSpec] = []
+    for spec in specs(
         partitions=settings.partitions,
         retention_days=settings.retention_days,
         max_event_bytes=settings.max_event_bytes,
-    )
-    return {settings.topic(spec.name): _kept(settings, spec) for spec in wanted}
-
-
-def _kept(settings: Settings, spec: TopicSpec) -> TopicSpec:
-    """Return agent.audit's with the retention of the policy's longest class."""
-    if spec.name != AUDIT:
-        return spec
-    days = [one.retention_days for one in policy.load(settings.audit.policy).classes.values()]
-    known = [one for one in days if one is not None]
-    longest = -1 if len(known) < len(days) else max(*known, LEAST_DAYS) * DAY_MS
-    return replace(spec, config=spec.config | {"retention.ms": str(longest)})
+    ):
+        wanted += evidence(settings.audit, spec) if spec.name == AUDIT else [spec]
+    return {settings.topic(spec.name): spec for spec in wanted}
 
 
 async def _differences(admin: AIOKafkaAdminClient, settings: Settings) -> list[Change]:
@@ -118,6 +111,9 @@ async def _differences(admin: AIOKafkaAdminClient, settings: Settings) -> list[C
     there = {topic["topic"]: topic for topic in await admin.describe_topics()}
     changes = [Change(topic, MISSING, fixable=True) for topic in wanted if topic not in there]
     present = [topic for topic in wanted if topic in there]
+    if settings.audit.topic_per_class:
+        left = {settings.topic(class_topic(one)) for one in classes_of(settings, there)}
+        changes += [Change(topic, LEFT, fixable=False) for topic in sorted(left - wanted.keys())]
     for topic in present:
         changes += _layout(there[topic], topic, wanted[topic], _replication(settings, brokers))
     # The embedded broker takes configuration at creation and reports little of it.

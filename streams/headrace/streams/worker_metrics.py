@@ -67,6 +67,7 @@ class Metrics:
         self.seal_waiting = self._gauge(defs.SEAL_WAITING)
         self.seal_fenced = self._counter(defs.SEAL_FENCED)
         self.seal_rows = self._counter(defs.SEAL_ROWS)
+        self.seal_class_leaves = self._counter(defs.SEAL_CLASS_LEAVES)
         self.seal_witness_failures = self._counter(defs.SEAL_WITNESS_FAILURES)
         self.otlp_spans = self._counter(defs.OTLP_SPANS)
         self.otlp_retries = self._counter(defs.OTLP_RETRIES)

@@ -459,6 +459,13 @@ SEAL_ROWS: Final = MetricDef(
     "Leaves that ClickHouse took (landed) or will never take (refused)",
     "Refused: versions do not fit, run `headrace schema apply`; the vault has them all the same",
 )
+SEAL_CLASS_LEAVES: Final = MetricDef(
+    "headrace_seal_class_leaves_total",
+    "counter",
+    ("class",),
+    "Leaves that were written to the topic of a class, with HEADRACE_AUDIT_TOPIC_PER_CLASS",
+    "Flat while headrace_seal_leaves_total grows: see the worker's log and `headrace topics diff`",
+)
 SEAL_WITNESS_FAILURES: Final = MetricDef(
     "headrace_seal_witness_failures_total",
     "counter",
@@ -580,6 +587,7 @@ METRICS: Final = (
     SEAL_WAITING,
     SEAL_FENCED,
     SEAL_ROWS,
+    SEAL_CLASS_LEAVES,
     SEAL_WITNESS_FAILURES,
     OTLP_SPANS,
     OTLP_RETRIES,

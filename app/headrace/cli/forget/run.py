@@ -381,7 +381,8 @@ def complete(settings: Settings, name: str, user: str, say: Say) -> dict[str, An
     found.searched += local_files(settings, needles, found.searched)
     say("reading Kafka from end to end")
     still = {one.store for one in found.pending}
-    names = [one for one in search.ALL_TOPICS if f"Kafka {settings.topic(one)}" not in still]
+    every = search.all_topics(settings)
+    names = [one for one in every if f"Kafka {settings.topic(one)}" not in still]
     found.searched += asyncio.run(search.topics_records(settings, names, needles, order))
     made = certificate.make(request, found, now)
     certificate.write(requests, made)

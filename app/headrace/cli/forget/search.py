@@ -16,6 +16,7 @@ from headrace.cli.forget.blocks import NotBlocksError, unpacked
 from headrace.cli.forget.needles import Needles
 from headrace.events import topics
 from headrace.events.settings import Settings
+from headrace.streams.audit import policy
 from headrace.streams.erasure.order import Order
 from headrace.streams.erasure.owner import Owner, owner_of
 from headrace.streams.read_to import read_to
@@ -180,9 +181,13 @@ def _covers(order: Order, owner: Owner | None) -> bool:
     )
 
 
-ALL_TOPICS: Final = tuple(
-    spec.name for spec in topics.specs(partitions=1, retention_days=1, max_event_bytes=1)
-)
+def all_topics(settings: Settings) -> list[str]:
+    """Name the topics of headrace, without their prefix. Raises SettingsError."""
+    every = topics.specs(partitions=1, retention_days=1, max_event_bytes=1)
+    names = [spec.name for spec in every]
+    if settings.audit.topic_per_class:
+        names += map(topics.class_topic, policy.load(settings.audit.policy).classes)
+    return names
 
 
 def _note(searched: Searched, where: str, hits: int = 1) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.events.settings import KafkaSettings
+from headrace.streams.stop_consumer import stop_consumer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ async def spans(kafka: KafkaSettings, topic: str, since: Mapping[int, float]) ->
         ends = await consumer.end_offsets(list(times))
         found = await consumer.offsets_for_times(times)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     # Where nothing was written since, a Kafka has no offset; the embedded one says 0.
     return {
         tp.partition: Span(found[tp].offset if found[tp] else end, end) for tp, end in ends.items()

@@ -16,9 +16,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from headrace.events import topics
 from headrace.events.errors import HeadraceError
 from headrace.events.settings import Settings
-from headrace.events.topics import LOCAL_CLUSTER, sealed_bytes
-from headrace.producers.kafka_log import FRAMING, incarnation_of
+from headrace.events.topics import LOCAL_CLUSTER
+from headrace.producers.kafka_log import incarnation_of
 from headrace.streams.audit.fold import CLAIM, WRITER
+from headrace.streams.in_order import largest_batch, send_in_order
 from headrace.streams.producer import start_producer
 from headrace.streams.read_to import read_to
 from headrace.streams.same_log import need_same_log
@@ -70,8 +71,7 @@ class Link:
     async def make(cls, settings: Settings) -> Link:
         """Connect. Raises KafkaError or OSError where Kafka is away."""
         async with AsyncExitStack() as stack:
-            # Some room for a batch's own header, and for a record's, its key and its headers.
-            largest = sealed_bytes(settings.max_event_bytes) - FRAMING
+            largest = largest_batch(settings)
             producer = await start_producer(settings, NAME, max_batch_bytes=largest)
             stack.push_async_callback(producer.stop)
             reader = AIOKafkaConsumer(
@@ -146,22 +146,8 @@ class Link:
     async def write(
         self, partition: int, writer: bytes, entries: Sequence[tuple[bytes, bytes]]
     ) -> int:
-        """Write entries, in order; return the offset behind the last. Raises KafkaError.
-
-        One record batch after the other: what comes behind one that is lost would leave a gap,
-        which no reader forgives.
-        """
+        """Write entries, in order; return the offset behind the last. Raises KafkaError."""
         headers = [(WRITER, writer)]
-        batch = self._producer.create_batch()
-        for key, leaf in entries:
-            if batch.append(timestamp=None, key=key, value=leaf, headers=headers) is None:
-                await self._send(partition, batch)
-                batch = self._producer.create_batch()
-                batch.append(timestamp=None, key=key, value=leaf, headers=headers)
-        return await self._send(partition, batch)
-
-    async def _send(self, partition: int, batch: Any) -> int:
-        batch.close()
-        sent = await self._producer.send_batch(batch, self._audit, partition=partition)
-        end: int = (await sent).offset + batch.record_count()
-        return end
+        return await send_in_order(
+            self._producer, TopicPartition(self._audit, partition), entries, headers=headers
+        )

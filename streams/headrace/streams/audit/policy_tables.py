@@ -7,13 +7,14 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any, Final
 
+from headrace.events.topics import AUDIT_STATE, class_topic
 from headrace.streams.alerts.tables import Table
 from headrace.streams.audit.audit_class import AuditClass
 from headrace.streams.audit.retention import days_of
 from headrace.streams.audit.rule import Names, Plain, Rule
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
-"""Names of classes are names in the vault, too."""
+"""Names of classes are names in the vault and ends of topics' names, too."""
 
 
 def class_of(table: Table) -> AuditClass:
@@ -21,6 +22,8 @@ def class_of(table: Table) -> AuditClass:
     name = table.need("name", str, "")
     if name and not _NAME.fullmatch(name):
         table.wrong("`name` must be up to 32 of a-z, 0-9 and -, and begin with a letter", "name")
+    if class_topic(name) == AUDIT_STATE:
+        table.wrong(f"`name` must not be {name}: {AUDIT_STATE} is headrace's own topic", "name")
     written = table.need("retention", str, "")
     days = table.tried(lambda: days_of(written), None, "retention") if written else None
     erasable = table.need("erasable", bool, default=False)

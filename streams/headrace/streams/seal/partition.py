@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headrace.events.errors import HeadraceError
+from headrace.events.topics import LOCAL_CLUSTER
 from headrace.sinks.audit.tree.note import NoteKey
 from headrace.sinks.audit.vault.seal import LARGEST, AuditPosition, Seal, is_class, is_log
 from headrace.sinks.audit.vault.vault import Vault
@@ -132,6 +133,14 @@ class Partition:
     def last_seals(self) -> list[Seal]:
         """Return the last seal of each log of this life of the topic."""
         return [one.last for one in self._logs.values() if one.last is not None]
+
+    def former_seals(self) -> list[Seal]:
+        """Return those of logs of former lives, but for a Kafka's that forgets."""
+        return [
+            one
+            for one in self._ended.values()
+            if not one.audit.incarnation.startswith(LOCAL_CLUSTER)
+        ]
 
     def take(self, record: Any, now: float) -> bool:
         """Read a record; return whether what waits must be sealed before the next one is read.

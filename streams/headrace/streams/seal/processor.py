@@ -2,6 +2,7 @@
 
     agent.audit -> its entries -> segments -> vault -> witnesses
                                                     -> ClickHouse, from the vault
+                                                    -> topics of classes, from the vault
 
 Where a worker begins is what the vault says; offsets are committed for the eyes of people and of
 the watchdog alone. A vault that is away: what was read waits, the transport stops fetching when its
@@ -24,6 +25,7 @@ from headrace.sinks.audit.vault.vault import Vault
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.seal.asking import Asking
 from headrace.streams.seal.audit_topic import AuditTopic
+from headrace.streams.seal.class_topics import ClassTopics
 from headrace.streams.seal.commit import Signing
 from headrace.streams.seal.held import Held, LetGoError
 from headrace.streams.seal.partition import Limits
@@ -59,6 +61,7 @@ class SealProcessor:
         signing: Signing,
         *,
         rows: Rows,
+        classes: ClassTopics | None = None,
         witnesses: Sequence[Witness] = (),
         tuning: Tuning | None = None,
         limits: Limits | None = None,
@@ -66,6 +69,7 @@ class SealProcessor:
     ) -> None:
         self._metrics = metrics
         self._rows = rows
+        self._classes = classes
         self._witnesses = Witnesses(witnesses, metrics)
         self._asking = Asking(NAME, metrics)
         self._sealing = Sealing(
@@ -74,6 +78,7 @@ class SealProcessor:
             self._asking,
             limits=limits or Limits(),
             rows=rows,
+            classes=classes,
             witnesses=self._witnesses,
             metrics=metrics,
             clock=clock,
@@ -87,10 +92,13 @@ class SealProcessor:
         self.app.agent(source, name=f"headrace.{NAME}", concurrency=1)(self._collect)
         for work in (self._seal_what_is_due, self._topic.mind, rows.run, self._witnesses.run):
             self._keep(work)
+        if classes is not None:
+            self._keep(classes.run)
 
     @property
     def waiting_for_sink(self) -> bool:
-        return self._asking.away or self._rows.waiting
+        late = self._classes is not None and self._classes.waiting
+        return self._asking.away or self._rows.waiting or late
 
     async def sink_healthy(self) -> bool:
         return not self.waiting_for_sink
@@ -101,6 +109,8 @@ class SealProcessor:
             await asyncio.wait_for(self._seal_all(), CLOSE_SECONDS)
         await self._witnesses.close()
         await self._rows.close()
+        if self._classes is not None:
+            await self._classes.close()
         await self._topic.close()
 
     async def _starts(self, assigned: set[TP]) -> dict[TP, int]:

@@ -12,6 +12,7 @@ from headrace.sinks.audit.vault.place import TakenError
 from headrace.sinks.audit.vault.seal import Seal
 from headrace.sinks.audit.vault.vault import Vault
 from headrace.streams.seal.asking import Asking
+from headrace.streams.seal.class_topics import ClassTopics
 from headrace.streams.seal.commit import Signing, commit
 from headrace.streams.seal.held import Held
 from headrace.streams.seal.partition import Limits, Partition
@@ -32,6 +33,7 @@ class Sealing:
         *,
         limits: Limits,
         rows: Rows,
+        classes: ClassTopics | None,
         witnesses: Witnesses,
         metrics: Metrics,
         clock: Callable[[], float],
@@ -41,6 +43,7 @@ class Sealing:
         self._limits = limits
         self._asking = asking
         self._rows = rows
+        self._classes = classes
         self._witnesses = witnesses
         self._metrics = metrics
         self._clock = clock
@@ -54,12 +57,17 @@ class Sealing:
         for seal in held.partition.last_seals():
             # Whoever sealed it may have died before it told anybody.
             self._tell(held, seal)
+        if self._classes is not None:
+            for seal in held.partition.former_seals():
+                self._classes.tell(seal)
         return held
 
     def let_go(self, held: Held) -> None:
         """Another worker has the partition: what is under way here for it ends."""
         held.gone = True
         self._rows.forget([seal.log for seal in held.partition.last_seals()])
+        if self._classes is not None:
+            self._classes.forget(held.number)
         metrics = self._metrics
         for gauge in (metrics.seal_size, metrics.seal_signed, metrics.seal_waiting):
             with contextlib.suppress(KeyError):
@@ -87,6 +95,9 @@ class Sealing:
         found = await self._asking.ask(partial(self._behind, ours), held)
         now = asyncio.get_running_loop().time()
         held.partition.follow(found, self._signing.public, now)
+        if self._classes is not None:
+            # Whoever sealed it wrote to the topics of classes, too.
+            self._classes.doubt(held.number)
         self._tell(held, found[-1][0])
 
     def _open(self, number: int, incarnation: str) -> Partition:
@@ -105,5 +116,7 @@ class Sealing:
     def _tell(self, held: Held, seal: Seal) -> None:
         self._witnesses.tell(seal)
         self._rows.tell(seal.log)
+        if self._classes is not None:
+            self._classes.tell(seal)
         self._metrics.seal_size.labels(str(held.number)).set(seal.end)
         self._metrics.seal_signed.labels(str(held.number)).set(seal.sealed_at)

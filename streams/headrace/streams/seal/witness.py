@@ -20,6 +20,7 @@ from typing import Final, Protocol
 import httpx
 
 from headrace.events.errors import SettingsError
+from headrace.sinks.audit.keys.private import synchronise
 from headrace.sinks.audit.tree import note
 from headrace.sinks.audit.tree.checkpoint import Checkpoint
 from headrace.sinks.audit.tree.note import NoteError
@@ -161,6 +162,10 @@ def _replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(fd)
         fresh.replace(path)
+        # Else a power cut could take the name back; some file systems of a network know no such
+        # thing.
+        with contextlib.suppress(OSError):
+            synchronise(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
