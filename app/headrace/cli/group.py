@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, str]] = {
     "audit": "Keep, prove and search the audit trail; its keys.",
     "scrub": "Check rules that rewrite secrets before the archive, and try them.",
     "backfill": "Send archives of events, from files, to Kafka.",
+    "tail-file": "Follow log files and send their records to Kafka.",
     "dlq": "Look at dead letters, and send them again.",
     "forget": "Forget a person, and certify it.",
 }

@@ -6,14 +6,10 @@ removes what is sent again.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import orjson
-
+from headrace.cli.state_file import StateFile
 from headrace.producers.lane import Destination
 
 
@@ -42,30 +38,19 @@ class Progress:
         tenant: str | None,
         to: Destination | None,
     ) -> None:
-        self._path = None
+        self._state = None
         if directory is not None and file is not None and to is not None:
-            about = [str(file.resolve()), tenant, asdict(to)]
-            name = hashlib.sha256(orjson.dumps(about)).hexdigest()[:32]
-            self._path = directory / f"{name}.json"
+            self._state = StateFile(directory, [str(file.resolve()), tenant, asdict(to)])
 
     def load(self) -> Mark:
         """Return the mark; an empty one where there is none that can be read."""
-        if self._path is None:
-            return Mark()
         try:
-            found = orjson.loads(self._path.read_bytes())
-            mark = Mark(**found)
-        except (OSError, ValueError, TypeError):
+            mark = Mark(**(self._state.load() if self._state else {}))
+        except TypeError:
             return Mark()
         whole = isinstance(mark.end, int) and isinstance(mark.crc, int) and mark.end >= 0
         return mark if whole else Mark()
 
     def save(self, mark: Mark) -> None:
-        """Keep the mark. Never raises for a disk that is full: the next run reads more."""
-        if self._path is None:
-            return
-        new = self._path.with_suffix(f".{os.getpid()}.new")
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            new.write_bytes(orjson.dumps(asdict(mark)))
-            new.replace(self._path)
+        if self._state is not None:
+            self._state.save(mark)
