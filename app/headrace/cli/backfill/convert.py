@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import orjson
 
-from headrace.cli.backfill.agentao_replays import is_replay, read_replay
+from headrace.cli.backfill.agentao_replays import Replays, is_replay
 from headrace.cli.backfill.reading import Long
 from headrace.cli.faults import CommandError
 from headrace.events import types
@@ -108,6 +108,7 @@ class Converter:
         self._sessions: dict[tuple[str, str], _Session] = {}
         self._types: dict[str, bytes] = {}
         self._prefixes: dict[bytes, tuple[str, str, str] | None] = {}
+        self._replays = Replays()
         self._number = 0
 
     def convert(self, lines: Sequence[bytes | Long]) -> Converted:
@@ -202,8 +203,10 @@ class Converter:
         try:
             line.decode()
             fields = orjson.loads(line)
+            if not isinstance(fields, dict):
+                raise TypeError  # noqa: TRY301 - one place says what is wrong
             if is_replay(fields):
-                recorded = read_replay(fields)
+                recorded = self._replays.read(fields)
                 if recorded is None:
                     done.passed_over += 1
                     return None
@@ -216,7 +219,7 @@ class Converter:
             why = f"not UTF-8 at byte {error.start}"
         except orjson.JSONDecodeError as error:
             why = f"not JSON: {error.msg} at byte {error.pos}"
-        except (msgspec.ValidationError, ValueError, TypeError, KeyError):
+        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError):
             why = what_is_wrong(fields)
         done.bad.append(Bad(number, line, why))
         return None

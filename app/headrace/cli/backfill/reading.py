@@ -64,11 +64,12 @@ def blocks(file: IO[bytes], first_stop: int = 0) -> Iterator[Block]:
     Raises :class:`TruncatedFileError` after the last whole block, OSError.
     """
     reader = _Reader(file)
-    rest = b""
+    rest = behind = b""
     end = crc = 0
     while True:
         ahead = first_stop - end - len(rest)
-        chunk = reader.read(min(BLOCK, ahead) if ahead > 0 else BLOCK)
+        chunk = behind or reader.read(min(BLOCK, ahead) if ahead > 0 else BLOCK)
+        behind = b""
         at = chunk.rfind(b"\n")
         if not chunk:
             break
@@ -76,7 +77,8 @@ def blocks(file: IO[bytes], first_stop: int = 0) -> Iterator[Block]:
             rest += chunk
             if len(rest) <= MAX_LINE:
                 continue
-            line, crc, rest = reader.long_line(rest, crc)
+            line, crc, behind = reader.long_line(rest, crc)
+            rest = b""
             end += line.size + 1
             yield Block([line], end, crc)
             continue
