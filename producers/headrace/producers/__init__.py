@@ -3,17 +3,20 @@
 from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import KafkaSettings
 from headrace.producers.agentao_confirm import ConfirmTimeout, answered_by
+from headrace.producers.files import EventFiles, TenantLogFiles
 from headrace.producers.hook import Hook
 from headrace.producers.producer import EventProducer
 from headrace.producers.report import Report
 
 __all__ = [
     "ConfirmTimeout",
+    "EventFiles",
     "EventProducer",
     "HeadraceError",
     "Hook",
     "KafkaSettings",
     "Report",
     "SettingsError",
+    "TenantLogFiles",
     "answered_by",
 ]
