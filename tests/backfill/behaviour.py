@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +106,20 @@ class BackfillBehaviour:
         assert verdict.adds_up
 
     async def test_killed_in_the_middle_nothing_is_missing_or_twice(self, rig: Rig) -> None:
-        count = 40_000
+        count = 100_000
         file = rig.directory / "events.jsonl"
         file.write_bytes(b"".join(seed_line(rig.tenant, f"s-{n % 50}", n) for n in range(count)))
-        for number in (signal.SIGKILL, signal.SIGINT):
-            run = Run(rig, file)
-            before = await _ends(rig)
-            await wait_until(lambda b=before: _more(rig, b), 60, interval=0.01, what="begun")  # type: ignore[misc]
-            run.process.send_signal(number)
-            await run.ended(-9 if number == signal.SIGKILL else 130)
+        async with _ends(rig) as ends:
+            for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+                before = await ends()
+                run = Run(rig, file)
+                await wait_until(
+                    lambda b=before: _beyond(ends, b),  # type: ignore[misc]
+                    interval=0.005,
+                    what="begun",
+                )
+                run.process.send_signal(number)
+                await run.ended(code)
         last = await Run(rig, file).ended()
         assert last["sent"] + last["before"] == count
         await rig.start()
@@ -144,18 +150,24 @@ class BackfillBehaviour:
         assert orjson.loads(sent[2]) == orjson.loads(spaced)
 
 
-async def _more(rig: Rig, before: int) -> bool:
-    return await _ends(rig) > before
-
-
-async def _ends(rig: Rig) -> int:
+@asynccontextmanager
+async def _ends(rig: Rig) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """Who says how many records the topic has, quickly."""
     consumer = AIOKafkaConsumer(bootstrap_servers=rig.kafka)
     await consumer.start()
-    try:
-        places = [TopicPartition(rig.topic, number) for number in range(PARTITIONS)]
+    places = [TopicPartition(rig.topic, number) for number in range(PARTITIONS)]
+
+    async def ends() -> int:
         return sum((await consumer.end_offsets(places)).values())
+
+    try:
+        yield ends
     finally:
         await consumer.stop()
+
+
+async def _beyond(ends: Callable[[], Awaitable[int]], before: int) -> bool:
+    return await ends() > before
 
 
 async def _committed(rig: Rig, count: int) -> bool:
