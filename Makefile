@@ -8,10 +8,10 @@ BENCH := $(VENV)/.installed-bench
 TEST_JOBS ?= 2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 10 --timeout 60
 
-.PHONY: help env demo test test-kafka test-otlp check format bench bench-hook bench-logs \
-        bench-archive \
-        bench-metrics bench-metrics-kafka bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub \
-        bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
+.PHONY: help env demo test test-kafka test-otlp check format clean bench bench-hook bench-logs \
+        bench-archive bench-metrics bench-metrics-kafka bench-traces bench-audit bench-audit-seal \
+        bench-audit-verify bench-scrub bench-pipeline bench-pipeline-kafka bench-latency bench-alerts \
+        bench-backfill
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,7 +65,7 @@ bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 bench-audit-seal: $(BENCH) ## Evidence sealed a second, and opening a log of a million entries
 	$(BIN)/python benchmarks/audit_seal.py
 
-bench: bench-hook bench-logs bench-archive bench-metrics bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
+bench: bench-hook bench-logs bench-archive bench-metrics bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts bench-backfill ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
@@ -100,6 +100,9 @@ bench-pipeline-kafka: $(BENCH) ## The same through a real Apache Kafka
 
 bench-latency: $(BENCH) ## From on_event to a SELECT that sees it
 	$(BIN)/python benchmarks/latency.py
+
+bench-backfill: $(BENCH) ## A file of a million lines to Kafka's last acknowledgement
+	$(BIN)/python benchmarks/backfill.py
 
 bench-audit-verify: $(BENCH) ## What the audit trail's verifier gets through in a second
 	$(BIN)/python benchmarks/audit_verify.py

@@ -32,6 +32,8 @@ COMMANDS: Final[dict[str, str]] = {
     "silence": "Mute alerts for a while, list what is muted, end it early.",
     "audit": "Keep, prove and search the audit trail; its keys.",
     "scrub": "Check rules that rewrite secrets before the archive, and try them.",
+    "backfill": "Send archives of events, from files, to Kafka.",
+    "tail-file": "Follow log files and send their records to Kafka.",
     "dlq": "Look at dead letters, and send them again.",
     "forget": "Forget a person, and certify it.",
 }

@@ -12,7 +12,7 @@ import click
 class LazyGroup(click.Group):
     """Knows its commands' names and help without importing them.
 
-    The command ``name`` is ``<package>.<name>.<name>``.
+    The command ``name`` is ``<package>.<name>.<name>``, with ``_`` for its ``-``.
     """
 
     def __init__(self, *args: Any, table: Mapping[str, str], package: str, **more: Any) -> None:
@@ -26,8 +26,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._table:
             return None
-        module = importlib.import_module(f"{self._package}.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"{self._package}.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

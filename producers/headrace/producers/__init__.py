@@ -3,6 +3,7 @@
 from headrace.events.errors import HeadraceError, SettingsError
 from headrace.events.settings import KafkaSettings
 from headrace.producers.agentao_confirm import ConfirmTimeout, answered_by
+from headrace.producers.files import EventFiles, TenantLogFiles
 from headrace.producers.hook import Hook
 from headrace.producers.log_handler import LogHandler
 from headrace.producers.producer import EventProducer
@@ -10,6 +11,7 @@ from headrace.producers.report import Report
 
 __all__ = [
     "ConfirmTimeout",
+    "EventFiles",
     "EventProducer",
     "HeadraceError",
     "Hook",
@@ -17,5 +19,6 @@ __all__ = [
     "LogHandler",
     "Report",
     "SettingsError",
+    "TenantLogFiles",
     "answered_by",
 ]

@@ -1,0 +1,1 @@
+"""What ``headrace backfill`` does: archives of events, from files into Kafka."""

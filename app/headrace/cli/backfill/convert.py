@@ -1,0 +1,298 @@
+"""Turning lines of an archive into envelopes of ours: identity, and what is checked.
+
+A line that has an identity (our own export) keeps it, and if it is written as our producer writes
+it, its very bytes. Any other line gets one from the file: the epoch is made of the tenant, the
+session and the bytes of the session's first line in the file; ``seq`` counts the session's lines.
+So a file that is read again, under another name, packed, or after it grew, gives the same
+identities to the same lines. Bad lines take no number: an epoch has no holes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from headrace.cli.backfill.agentao_replays import Replays, is_replay
+from headrace.cli.backfill.reading import Long
+from headrace.cli.faults import CommandError
+from headrace.events import types
+from headrace.events.envelope import SEQ_MARK
+from headrace.producers.kafka_log import shortened
+
+_MAX_SEQ: Final = 2**63
+_MAX_TS: Final = 2.0**32
+_MAX_CACHED: Final = 10_000
+_OURS: Final = frozenset({"v", "tenant", "session", "user", "agent", "trace", "epoch"})
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """What stands in a line: the seed's five fields, and what our envelope adds."""
+
+    ts: float
+    session: str
+    type: str
+    data: msgspec.Raw
+    tenant: str | None = None
+    epoch: str | None = None
+    seq: int | None = None
+    v: int = 1
+    user: str | None = None
+    agent: str | None = None
+    trace: str | None = None
+    turn: int | None = None
+    duration_ms: float | None = None
+
+
+class _AnyLine(_Line, forbid_unknown_fields=False, gc=False):
+    """The same with further fields."""
+
+
+_decode: Final = msgspec.json.Decoder(_Line).decode
+_decode_any: Final = msgspec.json.Decoder(_AnyLine).decode
+_KNOWN: Final = frozenset(_Line.__struct_fields__)
+
+
+class Bad(NamedTuple):
+    """A line that is no event."""
+
+    number: int
+    """Of the line in the file, from 1."""
+    line: bytes | Long
+    reason: str
+
+
+@dataclass(slots=True)
+class Converted:
+    """What became of a block of lines."""
+
+    events: list[bytes] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
+    passed_over: int = 0
+    """Lines that are no events and need not be: blank ones, and what frames a replay."""
+
+
+class _Session:
+    """How far the numbering of a session of the file has come."""
+
+    __slots__ = ("begin", "in_turn", "seq", "ts", "turn")
+
+    def __init__(self, tenant: str, session: str, first: bytes) -> None:
+        names = orjson.dumps({"v": 1, "tenant": tenant, "session": session})
+        self.begin = b'%b,"epoch":"%b"%b' % (names[:-1], epoch_of(tenant, session, first), SEQ_MARK)
+        self.seq = 0
+        self.turn = 0
+        self.in_turn = b""
+        self.ts = 0.0
+
+
+def epoch_of(tenant: str, session: str, first: bytes) -> bytes:
+    """Return the epoch of a session whose first line in a file is this: 16 hex digits."""
+    key = orjson.dumps(["backfill", tenant, session])
+    return hashlib.sha256(key + b"\n" + first.strip()).hexdigest()[:16].encode()
+
+
+class Converter:
+    """Converts the lines of one file, in order. Holds a little for each session in it.
+
+    ``tenant`` is that of lines that name none. Raises CommandError where it is needed and missing.
+    """
+
+    def __init__(self, tenant: str | None, max_event_bytes: int) -> None:
+        self._tenant = tenant
+        self._most = max_event_bytes
+        self._sessions: dict[tuple[str, str], _Session] = {}
+        self._types: dict[str, bytes] = {}
+        self._prefixes: dict[bytes, tuple[str, str, str] | None] = {}
+        self._replays = Replays()
+        self._number = 0
+
+    def convert(self, lines: Sequence[bytes | Long]) -> Converted:
+        """Convert the next lines."""
+        done = Converted()
+        add, most, number = done.events.append, self._most, self._number
+        for line in lines:
+            number += 1
+            try:
+                event = self._quickly(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, RecursionError):
+                event = self._slowly(line, number, done)
+            if event is None:
+                continue
+            add(event if len(event) <= most else shortened(event, most))
+        self._number = number
+        return done
+
+    def ends(self) -> list[bytes]:
+        """Return the end markers of the epochs that the file gave: nothing will follow."""
+        part = self._type(types.EPOCH_END)
+        data = b'{"reason":"backfilled","dropped":{}}'
+        return [
+            b'%b%d,"ts":%a%b%b}' % (at.begin, at.seq + 1, at.ts, part, data)
+            for at in self._sessions.values()
+        ]
+
+    def _quickly(self, line: Any) -> bytes | None:
+        read = _decode(line)
+        if not line.isascii():
+            line.decode()  # what is not UTF-8 is refused by the archive, and so here
+        if read.epoch is not None or read.seq is not None:
+            return self._with_identity(line, read)
+        if not read.tenant:
+            self._need_tenant(read)
+        return self._numbered(line, read)
+
+    def _numbered(self, line: bytes, read: _Line, extra: bytes = b"") -> bytes:
+        """Give a line its number. Raises ValidationError before it takes one."""
+        data, ts, kind, tenant = bytes(read.data), read.ts, read.type, read.tenant or ""
+        if not (0 <= ts < _MAX_TS and read.session and kind and data[:1] == b"{"):
+            raise msgspec.ValidationError
+        key = (tenant, read.session)
+        known = self._types.get(kind)
+        if known is None:
+            known = self._type(kind)
+        at = self._sessions.get(key)
+        if at is None:
+            at = self._sessions[key] = _Session(*key, line)
+        at.seq += 1
+        at.ts = ts
+        if kind == types.TURN_BEGIN:
+            at.turn += 1
+            at.in_turn = b',"turn":%d' % at.turn
+        more = at.in_turn
+        if kind == types.TURN_END:
+            at.in_turn = b""
+        return b'%b%d%b,"ts":%a%b%b%b}' % (at.begin, at.seq, more, ts, known, data, extra)
+
+    def _type(self, kind: str) -> bytes:
+        if len(self._types) >= _MAX_CACHED:
+            self._types.clear()
+        part = self._types[kind] = b',"type":%b,"data":' % orjson.dumps(kind)
+        return part
+
+    def _with_identity(self, line: bytes, read: _Line) -> bytes:
+        """Keep a line's identity; its bytes too, if a reader finds the identity where ours has it.
+
+        The prefix is compared with what the whole line says: a key may stand there twice.
+        """
+        if not read.tenant:
+            read.tenant = self._tenant
+        _check_identity(read)
+        prefix = line[: line.find(SEQ_MARK)]
+        if prefix not in self._prefixes:
+            if len(self._prefixes) >= _MAX_CACHED:
+                self._prefixes.clear()
+            self._prefixes[prefix] = _identity_in(prefix)
+        if self._prefixes[prefix] == (read.tenant, read.session, read.epoch):
+            return line
+        return written(read)
+
+    def _slowly(self, line: bytes | Long, number: int, done: Converted) -> bytes | None:
+        """Look closer at a line that is not as expected."""
+        if isinstance(line, Long):
+            done.bad.append(Bad(number, line, f"longer than is read ({line.size:,} bytes)"))
+            return None
+        if not line.strip():
+            done.passed_over += 1
+            return None
+        fields: Any = None
+        try:
+            line.decode()
+            fields = orjson.loads(line)
+            if not isinstance(fields, dict):
+                raise TypeError  # noqa: TRY301 - one place says what is wrong
+            if is_replay(fields):
+                recorded = self._replays.read(fields)
+                if recorded is None:
+                    done.passed_over += 1
+                    return None
+                return self._taken(line, _decode(orjson.dumps(recorded)))
+            extra = {name: value for name, value in fields.items() if name not in _KNOWN}
+            # The text of data stays as it is; only further fields are written anew.
+            more = b"," + orjson.dumps(extra)[1:-1] if extra else b""
+            return self._taken(line, _decode_any(line), more)
+        except UnicodeDecodeError as error:
+            why = f"not UTF-8 at byte {error.start}"
+        except orjson.JSONDecodeError as error:
+            why = f"not JSON: {error.msg} at byte {error.pos}"
+        except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError):
+            why = what_is_wrong(fields)
+        done.bad.append(Bad(number, line, why))
+        return None
+
+    def _taken(self, line: bytes, read: _Line, extra: bytes = b"") -> bytes:
+        if read.epoch is not None or read.seq is not None:
+            read.tenant = read.tenant or self._tenant
+            _check_identity(read)
+            return written(read, extra)
+        self._need_tenant(read)
+        return self._numbered(line, read, extra)
+
+    def _need_tenant(self, read: _Line) -> None:
+        if not read.tenant:
+            if not self._tenant:
+                raise CommandError("a line names no tenant: say whose events these are (--tenant)")
+            read.tenant = self._tenant
+
+
+def written(read: _Line, extra: bytes = b"") -> bytes:
+    """Write a line with its identity as our producer does."""
+    names: dict[str, Any] = {"v": read.v, "tenant": read.tenant, "session": read.session}
+    for name in ("user", "agent", "trace"):
+        if (value := getattr(read, name)) is not None:
+            names[name] = value
+    begin = orjson.dumps(names | {"epoch": read.epoch, "seq": read.seq})[:-1]
+    told: dict[str, Any] = {}
+    if read.turn is not None:
+        told["turn"] = read.turn
+    told["ts"] = read.ts
+    if read.duration_ms is not None:
+        told["duration_ms"] = read.duration_ms
+    told["type"] = read.type
+    return b'%b,%b,"data":%b%b}' % (begin, orjson.dumps(told)[1:-1], bytes(read.data), extra)
+
+
+def _check_identity(read: _Line) -> None:
+    whole = read.tenant and read.session and read.epoch and read.type
+    if not (whole and read.seq and 0 < read.seq < _MAX_SEQ and 0 <= read.ts < _MAX_TS):
+        raise msgspec.ValidationError
+    if bytes(read.data)[:1] != b"{":
+        raise msgspec.ValidationError
+
+
+def _identity_in(prefix: bytes) -> tuple[str, str, str] | None:
+    """Return the identity in a prefix of ours; None where it is not written as ours are."""
+    try:
+        fields = orjson.loads(prefix + b"}")
+        found = fields["tenant"], fields["session"], fields["epoch"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if fields.keys() <= _OURS and fields.get("v") == 1 else None
+
+
+def what_is_wrong(fields: Any) -> str:
+    """Say why a JSON value is no event. Names fields, never quotes what stands in them."""
+    if not isinstance(fields, dict):
+        return "not a JSON object"
+    if is_replay(fields):
+        return "a line of a recording that is not as agentao writes it"
+    for name in ("session", "ts", "type", "data"):
+        if name not in fields:
+            return f"{name} is missing"
+    for name in ("session", "type"):
+        if not isinstance(fields[name], str) or not fields[name]:
+            return f"{name} is no text, or empty"
+    if not isinstance(fields["data"], dict):
+        return "data is not an object"
+    ts = fields["ts"]
+    if isinstance(ts, bool) or not isinstance(ts, (int, float)) or not 0 <= ts < _MAX_TS:
+        return "ts is not in seconds since 1970"
+    if ("epoch" in fields) != ("seq" in fields):
+        return "an identity needs both, epoch and seq"
+    if "seq" in fields and (not isinstance(fields["seq"], int) or not 0 < fields["seq"] < _MAX_SEQ):
+        return "seq is no whole number from 1 on"
+    return "a field has the wrong type"

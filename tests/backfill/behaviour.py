@@ -1,0 +1,172 @@
+"""What backfill does, whatever the broker: inherited for the embedded and for a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from headrace.cli.verify.accounting import State
+from headrace.cli.verify.queries import Scope
+from headrace.cli.verify.run import verify
+from headrace.events.settings import ClickHouseSettings
+from headrace.streams import dead_letter_box
+from tests.archive.rig import PARTITIONS, Rig
+from tests.support import wait_until
+
+
+class Run:
+    """A backfill as a process of its own."""
+
+    def __init__(self, rig: Rig, *words: object) -> None:
+        self._log = rig.directory / "backfill.log"
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")} | {
+            "HEADRACE_KAFKA": rig.kafka,
+            "HEADRACE_CLICKHOUSE_URL": rig.clickhouse.url,
+            "HEADRACE_TOPIC_PREFIX": rig.prefix,
+            "HEADRACE_STATE_DIR": str(rig.directory),
+        }
+        command = [sys.executable, "-m", "headrace.cli.main", "backfill", *map(str, words)]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command, "--json"], env=environ, stdout=subprocess.PIPE, stderr=log
+            )
+
+    async def ended(self, code: int = 0) -> dict[str, Any]:
+        out, _ = await asyncio.to_thread(self.process.communicate, timeout=90)
+        assert self.process.returncode == code, self._log.read_text()
+        return orjson.loads(out) if out else {}
+
+
+def seed_line(tenant: str, session: str, number: int, **more: Any) -> bytes:
+    """A line as the seed's EventArchiver writes it: json.dumps with its blanks."""
+    data = {"tool": "get_customer_orders", "number": number, "note": "grüße ✓"}
+    event = {"ts": 1_764_000_000 + number / 10, "session": session, "tenant": tenant}
+    return json.dumps(event | {"type": "tool_start", "data": data} | more).encode() + b"\n"
+
+
+class BackfillBehaviour:
+    session_timeout = 6.0
+
+    @pytest.fixture
+    async def rig(
+        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
+    ) -> AsyncIterator[Rig]:
+        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
+        await rig.prepare()
+        yield rig
+        await rig.close()
+
+    async def test_run_twice_packed_renamed_and_grown_adds_nothing(self, rig: Rig) -> None:
+        lines = [seed_line(rig.tenant, f"s-{n % 7}", n) for n in range(2000)]
+        bad = [b"oops\n", b'{"ts":1,"session":"s-1","type":"x","data":[]}\n']
+        file = rig.directory / "events.jsonl"
+        file.write_bytes(b"".join([*lines[:900], *bad, *lines[900:1500]]))
+        first = await Run(rig, file, "--tenant", rig.tenant).ended(1)
+        assert (first["sent"], first["bad"]) == (1500, 2)
+
+        again = await Run(rig, file, "--tenant", rig.tenant).ended(1)
+        assert (again["sent"], again["before"], again["bad"]) == (0, 1500, 2)
+
+        packed = rig.directory / "other.jsonl.gz"
+        packed.write_bytes(gzip.compress(file.read_bytes()))
+        await Run(rig, packed, "--tenant", rig.tenant).ended(1)
+
+        with file.open("ab") as grown:
+            grown.writelines(lines[1500:])
+        more = await Run(rig, file, "--tenant", rig.tenant).ended(1)
+        assert (more["sent"], more["before"]) == (500, 1500)
+
+        await rig.start()
+        await rig.archived(2000)
+        await wait_until(lambda: _committed(rig, 4000 - 500), 60, what="all of it")
+        await rig.archived(2000)
+        letters = await dead_letter_box.list_letters(rig.settings)
+        reasons = [one.reason.replace(f"{file}", "FILE").partition(": ") for one in letters]
+        assert [(where, why[:8]) for where, _, why in reasons] == [
+            ("line 901 of FILE", "not JSON"),
+            ("line 902 of FILE", "data is "),
+        ]
+        shown = await dead_letter_box.show(rig.settings, letters[0].place)
+        assert shown.value == b"oops"
+        verdict = await asyncio.to_thread(verify, rig.settings, Scope(rig.tenant))
+        assert (verdict.totals.accepted, verdict.totals.archived) == (2000, 2000)
+        assert verdict.adds_up
+
+    async def test_killed_in_the_middle_nothing_is_missing_or_twice(self, rig: Rig) -> None:
+        count = 60_000
+        file = rig.directory / "events.jsonl"
+        file.write_bytes(b"".join(seed_line(rig.tenant, f"s-{n % 50}", n) for n in range(count)))
+        for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+            before = _acknowledged(rig)
+            run = Run(rig, file)
+            await wait_until(
+                lambda b=before: _acknowledged(rig) > b,  # type: ignore[misc]
+                60,
+                interval=0.005,
+                what="something more is acknowledged",
+            )
+            run.process.send_signal(number)
+            await run.ended(code)
+        last = await Run(rig, file).ended()
+        assert last["sent"] + last["before"] == count
+        await rig.start()
+        await rig.archived(count, 90)
+
+    async def test_files_that_will_not_grow_end_their_epochs(self, rig: Rig) -> None:
+        file = rig.directory / "events.jsonl"
+        file.write_bytes(b"".join(seed_line(rig.tenant, f"s-{n % 3}", n) for n in range(30)))
+        assert (await Run(rig, file, "--end").ended())["sent"] == 33
+        assert (await Run(rig, file, "--end").ended())["sent"] == 0
+        await rig.start()
+        await rig.archived(33)
+        verdict = await asyncio.to_thread(verify, rig.settings, Scope(rig.tenant))
+        assert (verdict.totals.accepted, verdict.totals.epochs) == (33, {State.CLOSED: 3})
+        assert verdict.adds_up
+        with file.open("ab") as grown:
+            grown.write(seed_line(rig.tenant, "s-1", 30))
+        await Run(rig, file).ended(2)
+
+    async def test_our_own_events_stay_as_they_are(self, rig: Rig) -> None:
+        ours = [rig.line(seq, user="u-1", trace="00-1-2-01", turn=3) for seq in (1, 2, 5)]
+        file = rig.directory / "export.jsonl"
+        spaced = json.dumps(json.loads(ours[2]) | {"further": [1]}).encode()
+        file.write_bytes(b"\n".join([*ours[:2], spaced]))
+        await Run(rig, file).ended()
+        sent = [record async for record in _records(rig)]
+        assert sent[:2] == ours[:2]
+        assert orjson.loads(sent[2]) == orjson.loads(spaced)
+
+
+def _acknowledged(rig: Rig) -> int:
+    """How far the file's mark says that it was sent."""
+    marks = (rig.directory / "backfill").glob("*.json")
+    return max((orjson.loads(mark.read_bytes())["end"] for mark in marks), default=0)
+
+
+async def _committed(rig: Rig, count: int) -> bool:
+    return sum((await rig.committed()).values()) >= count
+
+
+async def _records(rig: Rig) -> AsyncIterator[bytes]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=rig.kafka)
+    await consumer.start()
+    try:
+        places = [TopicPartition(rig.topic, number) for number in range(PARTITIONS)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        for _ in range(3):
+            yield (await asyncio.wait_for(consumer.getone(), 30)).value
+    finally:
+        await consumer.stop()
