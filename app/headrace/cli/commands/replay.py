@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ import click
 
 from headrace.cli import options
 from headrace.cli.archive import connect
+from headrace.cli.replay.diff.run import tell_diff
 from headrace.cli.replay.out import opened
 from headrace.cli.replay.pace import Speed
 from headrace.cli.replay.run import STREAMS, Asked, tell
@@ -23,6 +25,7 @@ FORMATS: Final = ("text", "md", "html", "jsonl", "json")
     "headrace replay s-1 --follow",
     "headrace replay s-1 --speed 10x",
     "headrace replay s-1 --format html --out s-1.html",
+    "headrace replay s-good --diff s-bad",
     "headrace replay s-1 --json | jq 'select(.kind == \"tool\")'",
 )
 @click.argument("session")
@@ -43,6 +46,8 @@ FORMATS: Final = ("text", "md", "html", "jsonl", "json")
     type=click.Choice(FORMATS),
     help="text (default), md, html, jsonl (the archived events), json (the timeline's entries).",
 )
+@click.option("--diff", "other", metavar="OTHER", help="Compare with another session.")
+@click.option("--other-tenant", help="The other session's tenant (default: as --tenant).")
 @click.option("--out", type=click.Path(path_type=Path), help="Write to a new file; - is stdout.")
 @click.option("--force", is_flag=True, help="With --out, write over a file that is there.")
 @options.as_json
@@ -56,6 +61,8 @@ def replay(
     speed: float | None,
     max_gap: timedelta,
     output_format: str | None,
+    other: str | None,
+    other_tenant: str | None,
     out: Path | None,
     force: bool,
     as_json: bool,
@@ -64,7 +71,8 @@ def replay(
     """Tell what happened in SESSION: turns, model calls, tools, people, errors.
 
     Times count from the session's first event. Whatever the agent said is printed so that it
-    cannot drive your terminal. --json is --format json: one entry a line, whole.
+    cannot drive your terminal. --json is --format json: one entry a line, whole. --diff says what
+    changed from SESSION to OTHER, side by side in a wide terminal; 0 is its exit code either way.
     """
     from headrace.streams.metrics import prices  # noqa: PLC0415 - not for a --help
 
@@ -79,11 +87,24 @@ def replay(
         speed=speed,
         max_gap=max_gap.total_seconds(),
     )
-    if live and speed is not None:
-        raise click.UsageError("--follow tells it as it happens: leave --speed")
-    if (live or speed is not None) and asked.format not in STREAMS:
-        raise click.UsageError(f"{asked.format} needs the whole session: no --follow, no --speed")
+    _check(asked, other, other_tenant)
     settings = options.load(state_dir)
     table = prices.load(settings.prices)
     with connect(settings) as archive, opened(out, force=force) as file:
-        tell(archive, asked, table, file)
+        if other is None:
+            tell(archive, asked, table, file)
+        else:
+            right = replace(asked, session=other, tenant=other_tenant or tenant)
+            tell_diff(archive, asked, right, table, file)
+
+
+def _check(asked: Asked, other: str | None, other_tenant: str | None) -> None:
+    paced = asked.live or asked.speed is not None
+    if asked.live and asked.speed is not None:
+        raise click.UsageError("--follow tells it as it happens: leave --speed")
+    if paced and asked.format not in STREAMS:
+        raise click.UsageError(f"{asked.format} needs the whole session: no --follow, no --speed")
+    if other is None and other_tenant is not None:
+        raise click.UsageError("--other-tenant is of --diff OTHER")
+    if other is not None and (paced or asked.format == "jsonl"):
+        raise click.UsageError("--diff compares whole sessions: no --follow, --speed or jsonl")

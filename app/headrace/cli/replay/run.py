@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from headrace.cli.archive import Archive
+from headrace.cli.replay import html, markdown
 from headrace.cli.replay.entries import Entry, duration
 from headrace.cli.replay.follow import await_session, follow
 from headrace.cli.replay.jsonl import for_terminal, line_of
 from headrace.cli.replay.pace import Pace
 from headrace.cli.replay.read import Clocks, Place, Row, find, rows_of
 from headrace.cli.replay.show import Page, Teller, as_json, closing, heading
+from headrace.cli.replay.story import read_story
 from headrace.cli.replay.sums import About, Sums
 from headrace.cli.replay.timeline import Timeline
 from headrace.cli.text import safe_json
@@ -46,8 +48,15 @@ class Asked:
 
 
 def tell(archive: Archive, asked: Asked, prices: Prices, out: TextIO) -> None:
-    """Tell a session as a stream: text, JSON lines of entries, or the archived events."""
+    """Tell a session. Raises CommandError in one line where it is not there."""
     place = (await_session if asked.live else find)(archive, asked.session, asked.tenant)
+    if asked.format not in STREAMS:
+        story = read_story(archive, place, prices)
+        if asked.format == "html":
+            html.write(story, out)
+        else:
+            markdown.write(story, out, full=asked.full)
+        return
     batches = _batches(archive, place, asked)
     if asked.format == "jsonl":
         _lines(place, batches, asked, out)

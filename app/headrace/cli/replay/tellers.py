@@ -192,7 +192,8 @@ def _dropped(event: Event, _: UnderWay) -> Told:
 def _boundary(event: Event, _: UnderWay) -> Told:
     """Tell of a session's or a recording's start and end."""
     name = "recording end" if event.type == types.EPOCH_END else event.type.replace("_", " ")
-    yield entry(event, "note", name, "quiet", body=plain(event.data), depth=0)
+    facts = dict(event.data)
+    yield entry(event, "note", name, "quiet", body=plain(event.data), depth=0, facts=facts)
 
 
 def other(event: Event, _: UnderWay) -> Told:
