@@ -11,8 +11,8 @@ from headrace.cli.replay.sums import CALL_COMPLETED, TOOL_COMPLETE, is_error
 WIDTH: Final = 1000.0
 LEAST: Final = 1.5
 """What is shorter would not be seen."""
-MOST: Final = 2_000
-"""Bars: more could not be told apart, and would make the page slow."""
+NEWS: Final = 0.5
+"""So much must stand out of the bar before it: so there are at most 2,000 in a lane."""
 _LANES: Final = {"turn": 0, "model": 12, "tool": 24, "error": 36}
 _HEIGHT: Final = 10
 _TICKS: Final = 5
@@ -28,12 +28,10 @@ def strip(entries: list[Entry], start: float) -> Iterator[str]:
     yield '<span>tools</span><span>errors</span></div><div><svg viewBox="0 0 1000 46"'
     yield ' preserveAspectRatio="none" role="img" aria-label="When what happened">'
     drawn: dict[tuple[str, int], float] = {}
-    for bar in _bars(entries):
-        lane, first, last, target, tone = bar
+    for lane, first, last, target, tone in _bars(entries):
         x = max(0.0, (first - start) * scale)
         width = max(LEAST, (last - first) * scale)
-        # A bar that would lie within the one before it is no news.
-        if x + width <= drawn.get((lane, tone == "bad"), -1.0):
+        if x + width < drawn.get((lane, tone == "bad"), -1.0) + NEWS:
             continue
         drawn[lane, tone == "bad"] = x + width
         yield f'<a href="#e{target}"><rect class="{lane} {tone}" x="{x:.2f}" y="{_LANES[lane]}"'
@@ -49,13 +47,10 @@ Bar = tuple[str, float, float, int, str]
 
 
 def _bars(entries: list[Entry]) -> Iterator[Bar]:
-    count = 0
     begun: tuple[float, int] | None = None
     for at, entry in enumerate(entries):
         tone = entry.tone
         took = (number(entry.facts.get("duration_ms")) or 0.0) / 1000
-        if count >= MOST and not is_error(entry):
-            continue
         if entry.type == CALL_COMPLETED:
             yield "model", entry.ts - took, entry.ts, at, tone
         elif entry.type == TOOL_COMPLETE:
@@ -65,6 +60,5 @@ def _bars(entries: list[Entry]) -> Iterator[Bar]:
         elif entry.kind == "turn" and begun:
             yield "turn", begun[0], entry.ts, begun[1], tone
             begun = None
-        count += 1
         if is_error(entry):
             yield "error", entry.ts, entry.ts, at, "bad"

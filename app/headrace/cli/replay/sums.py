@@ -138,5 +138,5 @@ def money(usd: float | None) -> str:
     """Return an amount of USD as people read it: small ones with digits enough to tell."""
     if usd is None:
         return "no price"
-    digits = 2 if usd >= 1 or not usd else 4 if usd >= 1 / 100 else 6
+    digits = 2 if usd >= 1 or not usd else 4 if usd >= 1 / 1_000 else 6
     return f"${usd:,.{digits}f}"

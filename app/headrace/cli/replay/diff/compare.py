@@ -16,8 +16,8 @@ from headrace.cli.replay.sums import CALL_COMPLETED
 SAME: Final = "same"
 MISSING: Final = "missing"
 EXTRA: Final = "extra"
-WORDS: Final = frozenset({"text", "thinking"})
-"""A model's words: they differ between any two runs, and need not change what is done."""
+WORDS: Final = frozenset({"user", "text", "thinking"})
+"""What is said: it differs between most runs, and need not change what is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +114,5 @@ def _status(entry: Entry, one: Compared, other: Compared) -> str:
             return "args changed"
         if entry.type == CALL_COMPLETED:
             return "model changed"
-        return "text changed" if entry.kind in WORDS | {"user"} else "changed"
+        return "text changed" if entry.kind in WORDS else "changed"
     return SAME if one.result == other.result else "result changed"

@@ -40,7 +40,8 @@ def _body(diff: Diff) -> Iterator[str]:
     yield "</div></header>\n"
     yield '<nav class="bar js"><input id="search" type="search" placeholder="Search (/)" '
     yield 'aria-label="Search"><span id="found" role="status"></span><span class="kinds"></span>'
-    yield '<button id="all">Fold</button> <button id="next" title="e">Next difference</button>'
+    yield '<span class="keys"><button id="all" title="Fold or unfold every turn">Fold</button>'
+    yield '<button id="next" title="To the next difference (e)">Next difference</button></span>'
     yield "</nav>\n<main>\n"
     number = 0
     for part in diff.parts:
