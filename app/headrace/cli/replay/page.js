@@ -15,7 +15,8 @@ function look(){
 }
 function show(target){
   for(var e=target;e;e=e.parentElement){if(e.tagName==="DETAILS")e.open=true;e.classList.remove("miss")}
-  target.scrollIntoView({block:"center"});
+  // Again while what lies between is laid out: until then its height is a guess.
+  (function scroll(left){target.scrollIntoView({block:"center"});if(left)requestAnimationFrame(function(){scroll(left-1)})})(12);
 }
 if(search){
   search.addEventListener("input",function(){clearTimeout(timer);timer=setTimeout(look,120)});

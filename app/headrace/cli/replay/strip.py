@@ -29,13 +29,13 @@ def strip(entries: list[Entry], start: float) -> Iterator[str]:
     yield ' preserveAspectRatio="none" role="img" aria-label="When what happened">'
     drawn: dict[tuple[str, int], float] = {}
     for lane, first, last, target, tone in _bars(entries):
-        x = max(0.0, (first - start) * scale)
+        x = min(max(0.0, (first - start) * scale), WIDTH - LEAST)
         width = max(LEAST, (last - first) * scale)
         if x + width < drawn.get((lane, tone == "bad"), -1.0) + NEWS:
             continue
         drawn[lane, tone == "bad"] = x + width
         yield f'<a href="#e{target}"><rect class="{lane} {tone}" x="{x:.2f}" y="{_LANES[lane]}"'
-        yield f' width="{min(width, WIDTH - min(x, WIDTH - LEAST)):.2f}" height="{_HEIGHT}"/></a>'
+        yield f' width="{min(width, WIDTH - x):.2f}" height="{_HEIGHT}"/></a>'
     yield '</svg><div class="ticks">'
     for tick in range(_TICKS):
         yield f"<span>{duration((end - start) * 1000 * tick / (_TICKS - 1))}</span>"

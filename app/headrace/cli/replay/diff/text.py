@@ -12,7 +12,7 @@ from rich.console import Console
 from headrace.cli.replay.diff.compare import EXTRA, MISSING, SAME, Diff, Row
 from headrace.cli.replay.diff.report import divergences, sums_table, verdict
 from headrace.cli.replay.entries import Entry
-from headrace.cli.replay.show import Line, Page, date_text, lines, wrapped
+from headrace.cli.replay.show import Line, Page, date_text, is_allowance, lines, wrapped
 from headrace.cli.replay.story import Story
 from headrace.cli.text import safe_text
 
@@ -90,7 +90,7 @@ def beside(diff: Diff, width: int, *, full: bool) -> Iterator[Line]:
             continue
         style, sign = _STYLES.get(row.status, "yellow"), _SIGNS.get(row.status, "|")
         if row.left is not None and row.right is not None and row.status != SAME:
-            yield ((set_cell_size(f"   {row.status}:", half.width), style),)
+            yield ((f"   {row.status}:", style),)
         halves = (
             _half(row.left, diff.left, half, full=full),
             _half(row.right, diff.right, half, full=full),
@@ -100,19 +100,29 @@ def beside(diff: Diff, width: int, *, full: bool) -> Iterator[Line]:
 
 
 def _half(entry: Entry | None, story: Story, half: Console, *, full: bool) -> list[str]:
+    return [set_cell_size(line, half.width) for line in _narrow(entry, story, half, full=full)]
+
+
+def _narrow(entry: Entry | None, story: Story, half: Console, *, full: bool) -> Iterator[str]:
     if entry is None:
-        return []
-    plain = ("".join(text for text, _ in line) for line in lines(entry, story.start, full=full))
-    return [set_cell_size(piece, half.width) for line in plain for piece in wrapped(line, half, 0)]
+        return
+    head, *body = lines(entry, story.start, full=full, wrap=half)
+    clock, indent, *said = (text for text, _ in head)
+    margin = clock + indent
+    for piece in wrapped("".join(said), half, len(margin)):
+        yield margin + piece
+        margin = " " * len(margin)
+    yield from ("".join(text for text, _ in line) for line in body)
 
 
 def _folded(rows: Iterable[Row], *, full: bool) -> Iterator[Row | int]:
-    """Yield rows; in place of a long run of the same, how many they are."""
+    """Yield rows; in place of a long run of the same, how many they are. No allowed calls."""
     run: list[Row] = []
     head = 0
     for row in rows:
         if row.status == SAME and not full:
-            run.append(row)
+            if row.left is None or not is_allowance(row.left):
+                run.append(row)
             continue
         yield from _run(run, head, CONTEXT)
         run, head = [], CONTEXT
