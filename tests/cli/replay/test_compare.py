@@ -171,5 +171,5 @@ def test_both_tenants_are_asked(on_stack: Cli, cast: Cast) -> None:
     args = ("replay", "small-talk", "--tenant", cast.tenant, "--diff", "small-talk")
     ran = on_stack(*args, "--other-tenant", "nobody")
     assert ran.code == 2
-    assert f"of tenant nobody; but of {cast.tenant}" in ran.err
+    assert f"of tenant nobody; but one of {cast.tenant}" in ran.err
     assert on_stack(*args, "--other-tenant", cast.tenant).code == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from headrace.events.envelope import decode
+from headrace.sinks.connection import connect as connect_writer
 from tests.cli.conftest import Cli, Stack, insert, line
 from tests.cli.replay.conftest import Cast
 from tests.cli.test_hostile import ATTACK, assert_harmless, on_terminal
@@ -242,6 +243,20 @@ def test_a_near_name_is_offered(on_stack: Cli, cast: Cast) -> None:
     assert "is it refund-agreed?" in ran.err
 
 
+def test_a_session_of_which_only_the_ledger_knows_says_so(on_stack: Cli, stack: Stack) -> None:
+    tenant = unique()
+    client = connect_writer(stack.writer)
+    client.command(
+        "INSERT INTO headrace.epochs_ledger (tenant, session, epoch, last_seq)"
+        " VALUES ({tenant:String}, 's-old', 'e', 1)",
+        parameters={"tenant": tenant},
+    )
+    client.close()
+    ran = on_stack("replay", "s-old", "--tenant", tenant)
+    assert ran.code == 2
+    assert "though it was known: they expired or were forgotten" in ran.err
+
+
 def test_what_excludes_each_other_is_said(on_stack: Cli) -> None:
     for args, said in (
         (("--follow", "--speed", "1x"), "leave --speed"),
@@ -253,6 +268,20 @@ def test_what_excludes_each_other_is_said(on_stack: Cli) -> None:
         ran = on_stack("replay", "s", *args)
         assert ran.code == 2
         assert said in ran.err
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_session_of_which_nothing_is_told_is_none_the_less_there(
+    form: str, on_stack: Cli, stack: Stack
+) -> None:
+    tenant = unique()
+    insert(stack, [line(tenant, "s", 1, "turn_start", {})])
+    args = ("replay", "s", "--tenant", tenant, "--format", form)
+    ran = on_stack(*args)
+    assert (ran.code, ran.err) == (0, "")
+    assert (tenant in ran.out) == (form != "json")
+    if form != "jsonl":
+        assert on_stack(*args, "--diff", "s").code == 0
 
 
 def test_the_trace_of_the_events_is_told(on_stack: Cli, stack: Stack) -> None:

@@ -14,10 +14,14 @@ from headrace.cli.faults import CommandError
 from headrace.cli.replay.entries import Event
 from headrace.cli.text import safe_text
 
-# The ledger has a row for each epoch, not for each event: it knows fast who has such a session.
+# The ledger has a row for each epoch, not for each event: it knows fast whose names they are. It
+# outlives the events, and counts what else has epochs, so the events have the last word.
 _PLACES: Final = """
 SELECT tenant, uniqExact(epoch) AS epochs FROM epochs_ledger
 WHERE session = {session:String} GROUP BY tenant ORDER BY tenant
+"""
+_ANY: Final = """
+SELECT 1 FROM events_raw WHERE tenant = {tenant:String} AND session = {session:String} LIMIT 1
 """
 _NEAR: Final = """
 SELECT session FROM
@@ -30,6 +34,9 @@ ORDER BY editDistanceUTF8(session, {session:String}), session LIMIT 3
 """
 LONGEST_NAME: Final = 200
 """Characters of a name for which near ones are looked for: the distance costs their product."""
+
+MOST_TENANTS: Final = 20
+"""Of whom it is asked whether they have such a session, and who are named."""
 
 EVENTS: Final = """
 SELECT epoch, seq, ts, type, data, v, user, agent, trace, turn, duration_ms
@@ -79,38 +86,40 @@ def find(archive: Archive, session: str, tenant: str | None) -> Place:
     rows = archive.rows(_PLACES, {"session": session})
     places = [Place(row["tenant"], session, row["epochs"]) for row in rows]
     fitting = [place for place in places if tenant in {None, place.tenant}]
+    if len(fitting) <= MOST_TENANTS:
+        fitting = [place for place in fitting if archive.rows(_ANY, place.parameters)]
     if len(fitting) == 1:
         return fitting[0]
-    names = ", ".join(safe_text(place.tenant) for place in places)
     if fitting:
-        raise CommandError(f"several tenants have that session: add --tenant, one of {names}")
+        raise CommandError(f"several tenants have that session: add --tenant, {_names(fitting)}")
     whose = "" if tenant is None else f" of tenant {tenant}"
-    hint = f"; but of {names}" if places else _near(archive, session, tenant)
+    others = [place for place in places if place.tenant != tenant]
+    hint = f"; but {_names(others)}" if tenant and others else _near(archive, session, tenant)
     raise CommandError(
         f"no events of session {session}{whose}{hint}: `headrace sessions` lists what is archived"
     )
+
+
+def _names(places: list[Place]) -> str:
+    names = ", ".join(safe_text(place.tenant) for place in places[:MOST_TENANTS])
+    return f"one of {names}" + (", …" if len(places) > MOST_TENANTS else "")
 
 
 def _near(archive: Archive, session: str, tenant: str | None) -> str:
     if len(session) >= LONGEST_NAME:
         return ""
     rows = archive.rows(_NEAR, {"session": session, "tenant": tenant or ""})
-    names = " or ".join(safe_text(row["session"]) for row in rows)
-    return f"; is it {names}?" if names else ""
+    names = [row["session"] for row in rows]
+    if session in names:
+        return ", though it was known: they expired or were forgotten, or only its logs are there"
+    return f"; is it {' or '.join(map(safe_text, names))}?" if names else ""
 
 
 def rows_of(archive: Archive, place: Place) -> Iterator[Row]:
-    """Yield a session's rows. Raises CommandError where the events are gone."""
+    """Yield a session's rows in order."""
     order = _IN_ORDER if place.epochs == 1 else _BY_TIME
-    found = False
     for row in archive.stream(EVENTS + order + MERGE_APART, place.parameters):
-        found = True
         yield Row(*row)
-    if not found:
-        raise CommandError(
-            f"no events of session {place.session} are left: they expired or were forgotten"
-            " (`headrace sessions` lists what is archived)"
-        )
 
 
 def read_session(archive: Archive, session: str, tenant: str | None) -> Iterator[Event]:

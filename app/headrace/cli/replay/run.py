@@ -127,6 +127,8 @@ def _text(place: Place, batches: Batches, asked: Asked, prices: Prices, out: Tex
         teller.tell(entry)
         if pace or asked.live:
             page.flush()
+    if not begun:
+        page.print(heading(about))
     page.print(closing(sums))
 
 

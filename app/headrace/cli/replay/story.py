@@ -18,17 +18,16 @@ class Story:
 
     about: About
     entries: list[Entry]
-    """At least one."""
     sums: Sums
 
     @property
     def start(self) -> float:
         """Seconds since 1970, from which the entries' times count."""
-        return self.entries[0].ts
+        return self.entries[0].ts if self.entries else self.about.start or 0.0
 
 
 def read_story(archive: Archive, place: Place, prices: Prices) -> Story:
-    """Read a session whole. Raises CommandError where its events are gone."""
+    """Read a session whole. Raises CommandError where ClickHouse fails."""
     about, sums = About.at(place), Sums(prices)
     events = about.watch(events_of(rows_of(archive, place)))
     entries = list(sums.watch(build(events)))

@@ -20,7 +20,7 @@ _TICKS: Final = 5
 
 def strip(entries: list[Entry], start: float) -> Iterator[str]:
     """Yield the drawing; nothing for a session without a duration."""
-    end = max(entry.ts for entry in entries)
+    end = max((entry.ts for entry in entries), default=start)
     if end <= start:
         return
     scale = WIDTH / (end - start)
