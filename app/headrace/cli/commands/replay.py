@@ -31,6 +31,7 @@ FORMATS: Final = ("text", "md", "html", "jsonl", "json")
 @click.argument("session")
 @options.tenant
 @click.option("--full", is_flag=True, help="Cut nothing short; show allowed calls' permissions.")
+@click.option("--logs", is_flag=True, help="The session's log records, too, where they belong.")
 @click.option("--follow", "live", is_flag=True, help="Go on with what comes, to the session's end.")
 @click.option("--speed", type=Speed(), help="As it happened: 1x, 10x, 0.5x; max does not wait.")
 @click.option(
@@ -57,6 +58,7 @@ def replay(
     session: str,
     tenant: str | None,
     full: bool,
+    logs: bool,
     live: bool,
     speed: float | None,
     max_gap: timedelta,
@@ -83,6 +85,7 @@ def replay(
         tenant=tenant,
         format="json" if as_json else output_format or "text",
         full=full,
+        logs=logs,
         live=live,
         speed=speed,
         max_gap=max_gap.total_seconds(),
@@ -104,6 +107,8 @@ def _check(asked: Asked, other: str | None, other_tenant: str | None) -> None:
         raise click.UsageError("--follow tells it as it happens: leave --speed")
     if paced and asked.format not in STREAMS:
         raise click.UsageError(f"{asked.format} needs the whole session: no --follow, no --speed")
+    if asked.logs and (paced or other is not None or asked.format == "jsonl"):
+        raise click.UsageError("--logs goes with none of --follow, --speed, --diff and jsonl")
     if other is None and other_tenant is not None:
         raise click.UsageError("--other-tenant is of --diff OTHER")
     if other is not None and (paced or asked.format == "jsonl"):

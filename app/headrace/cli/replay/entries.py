@@ -41,7 +41,8 @@ class Entry:
 
     ts: float
     kind: str
-    """turn, user, text, thinking, model, tool, ask, permission, agent, memory, error, lost, note"""
+    """turn, user, text, thinking, model, tool, ask, permission, agent, memory, error, lost, note,
+    and log for a log record."""
     headline: str
     tone: str = "plain"
     """plain, good, bad, quiet: a hint for colour."""

@@ -15,6 +15,7 @@ from headrace.cli.replay import html, markdown
 from headrace.cli.replay.entries import Entry, duration
 from headrace.cli.replay.follow import await_session, follow
 from headrace.cli.replay.jsonl import for_terminal, line_of
+from headrace.cli.replay.logs import weave
 from headrace.cli.replay.pace import Pace
 from headrace.cli.replay.read import Clocks, Place, Row, find, rows_of
 from headrace.cli.replay.show import Page, Teller, as_json, closing, heading
@@ -40,6 +41,7 @@ class Asked:
     tenant: str | None = None
     format: str = "text"
     full: bool = False
+    logs: bool = False
     live: bool = False
     speed: float | None = None
     """Times as fast as it happened; None: at once."""
@@ -51,7 +53,7 @@ def tell(archive: Archive, asked: Asked, prices: Prices, out: TextIO) -> None:
     """Tell a session. Raises CommandError in one line where it is not there."""
     place = (await_session if asked.live else find)(archive, asked.session, asked.tenant)
     if asked.format not in STREAMS:
-        story = read_story(archive, place, prices)
+        story = read_story(archive, place, prices, logs=asked.logs)
         if asked.format == "html":
             html.write(story, out)
         else:
@@ -60,10 +62,14 @@ def tell(archive: Archive, asked: Asked, prices: Prices, out: TextIO) -> None:
     batches = _batches(archive, place, asked)
     if asked.format == "jsonl":
         _lines(place, batches, asked, out)
-    elif asked.format == "json":
-        _json(place, batches, asked, out)
+        return
+    about = About.at(place)
+    entries = _entries(batches, about, live=asked.live)
+    entries = weave(archive, place, entries) if asked.logs else entries
+    if asked.format == "json":
+        _json(entries, asked, out)
     else:
-        _text(place, batches, asked, prices, out)
+        _text(entries, about, asked, prices, Page(out))
 
 
 def _batches(archive: Archive, place: Place, asked: Asked) -> Batches:
@@ -101,10 +107,9 @@ def _lines(place: Place, batches: Batches, asked: Asked, out: TextIO) -> None:
             out.flush()
 
 
-def _json(place: Place, batches: Batches, asked: Asked, out: TextIO) -> None:
+def _json(entries: Iterator[Entry], asked: Asked, out: TextIO) -> None:
     start: float | None = None
     pace = _pace(asked, _gap)
-    entries = _entries(batches, About.at(place), live=asked.live)
     for entry in pace.keep(entries) if pace else entries:
         start = entry.ts if start is None else start
         out.write(safe_json(as_json(entry, start)) + "\n")
@@ -112,12 +117,10 @@ def _json(place: Place, batches: Batches, asked: Asked, out: TextIO) -> None:
             out.flush()
 
 
-def _text(place: Place, batches: Batches, asked: Asked, prices: Prices, out: TextIO) -> None:
-    page = Page(out)
+def _text(entries: Iterator[Entry], about: About, asked: Asked, prices: Prices, page: Page) -> None:
     teller = Teller(page, full=asked.full)
-    about, sums = About.at(place), Sums(prices)
+    sums = Sums(prices)
     pace = _pace(asked, teller.gap)
-    entries = _entries(batches, about, live=asked.live)
     begun = False
     for entry in pace.keep(entries) if pace else entries:
         if not begun:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from headrace.cli.archive import Archive
 from headrace.cli.replay.entries import Entry
+from headrace.cli.replay.logs import weave
 from headrace.cli.replay.read import Place, events_of, rows_of
 from headrace.cli.replay.sums import About, Sums
 from headrace.cli.replay.timeline import build
@@ -26,11 +27,12 @@ class Story:
         return self.entries[0].ts if self.entries else self.about.start or 0.0
 
 
-def read_story(archive: Archive, place: Place, prices: Prices) -> Story:
+def read_story(archive: Archive, place: Place, prices: Prices, *, logs: bool = False) -> Story:
     """Read a session whole. Raises CommandError where ClickHouse fails."""
     about, sums = About.at(place), Sums(prices)
     events = about.watch(events_of(rows_of(archive, place)))
-    entries = list(sums.watch(build(events)))
+    told = build(events)
+    entries = list(sums.watch(weave(archive, place, told) if logs else told))
     return Story(about, entries, sums)
 
 

@@ -72,6 +72,8 @@ class Sums:
     _start: float | None = None
 
     def take(self, entry: Entry) -> None:
+        if entry.kind == "log":
+            return
         self._start = entry.ts if self._start is None else self._start
         self.duration_s = max(self.duration_s, entry.ts - self._start)
         self.errors += is_error(entry)
@@ -128,8 +130,8 @@ class Sums:
 
 
 def is_error(entry: Entry) -> bool:
-    """Whether an entry tells of something that went wrong. A retry did not, a refusal did not."""
-    if entry.type == "llm_retry" or entry.kind in {"ask", "permission"}:
+    """Whether an entry tells of something that went wrong. A retry, a refusal, a log did not."""
+    if entry.type == "llm_retry" or entry.kind in {"ask", "permission", "log"}:
         return False
     return entry.tone == "bad"
 
