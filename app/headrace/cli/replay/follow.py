@@ -13,8 +13,16 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from headrace.cli.archive import Archive
-from headrace.cli.faults import CommandError
-from headrace.cli.replay.read import EVENTS, MERGE_APART, Clocks, Place, Row, find, rows_of
+from headrace.cli.replay.read import (
+    EVENTS,
+    MERGE_APART,
+    Clocks,
+    NoSessionError,
+    Place,
+    Row,
+    find,
+    rows_of,
+)
 from headrace.cli.text import one_line
 from headrace.cli.verify import ranges
 from headrace.events import types
@@ -35,9 +43,7 @@ def await_session(
     while True:
         try:
             return find(archive, session, tenant)
-        except CommandError as error:
-            if "several tenants" in str(error):
-                raise
+        except NoSessionError as error:
             if not told:
                 print(one_line(f"headrace: waiting: {error}"), file=sys.stderr)
             told = True

@@ -68,6 +68,10 @@ class Row(NamedTuple):
     duration_ms: float | None
 
 
+class NoSessionError(CommandError):
+    """The archive has no events of it, or none yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a session lies."""
@@ -82,7 +86,7 @@ class Place:
 
 
 def find(archive: Archive, session: str, tenant: str | None) -> Place:
-    """Find a session. Raises CommandError where it is not there or is not one."""
+    """Find a session. Raises NoSessionError, and CommandError where it is not one."""
     rows = archive.rows(_PLACES, {"session": session})
     places = [Place(row["tenant"], session, row["epochs"]) for row in rows]
     fitting = [place for place in places if tenant in {None, place.tenant}]
@@ -95,7 +99,7 @@ def find(archive: Archive, session: str, tenant: str | None) -> Place:
     whose = "" if tenant is None else f" of tenant {tenant}"
     others = [place for place in places if place.tenant != tenant]
     hint = f"; but {_names(others)}" if tenant and others else _near(archive, session, tenant)
-    raise CommandError(
+    raise NoSessionError(
         f"no events of session {session}{whose}{hint}: `headrace sessions` lists what is archived"
     )
 

@@ -63,7 +63,7 @@ class Diff:
 
 
 def compare(left: Story, right: Story) -> Diff:
-    """Compare two sessions. Bounded: about a second for 10,000 entries on each side."""
+    """Compare two sessions. Bounded: half a second for 10,000 entries on each side."""
     ours, theirs = _Side(left.entries), _Side(right.entries)
     parts = []
     for i, j in align(ours.keys, theirs.keys):
