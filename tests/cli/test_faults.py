@@ -16,6 +16,8 @@ NEEDS_CLICKHOUSE = (
     ("sql", "SELECT 1"),
     ("sessions",),
     ("replay", "s-1"),
+    ("replay", "s-1", "--follow"),
+    ("replay", "s-1", "--diff", "s-2"),
     ("schema", "apply"),
     ("schema", "status"),
 )

@@ -5,9 +5,13 @@ import io
 from rich.console import Console
 
 from headrace.cli.replay.entries import Entry
-from headrace.cli.replay.show import lines
+from headrace.cli.replay.show import Line, lines
 from tests.cli.conftest import EPOCH, START, Cli, Stack, insert, line
 from tests.support import unique
+
+
+def plain(line: Line) -> str:
+    return "".join(text for text, _ in line)
 
 
 def test_a_session_reads_as_it_happened(on_stack: Cli, stack: Stack) -> None:
@@ -25,6 +29,7 @@ def test_a_session_reads_as_it_happened(on_stack: Cli, stack: Stack) -> None:
     ran = on_stack("replay", "s-1", "--tenant", tenant)
     assert ran.code == 0
     assert ran.out == (
+        f"session s-1, tenant {tenant}, 2023-11-14 22:13:20 UTC\n"
         "     0.000  turn 1\n"
         "     0.000    user\n"
         "                hello\n"
@@ -32,6 +37,8 @@ def test_a_session_reads_as_it_happened(on_stack: Cli, stack: Stack) -> None:
         "     0.200    assistant\n"
         "                Hello\n"
         "     0.400  turn 1 ok, 400 ms\n"
+        "400 ms; 1 turn; 0 model calls in 0 ms; 0 tool calls in 0 ms;"
+        " 0 tokens in (0 cached), 0 out; 1 error\n"
     )
     entries = on_stack("replay", "s-1", "--tenant", tenant, "--json").objects
     assert [entry["kind"] for entry in entries] == ["turn", "user", "lost", "text", "turn"]
@@ -79,9 +86,9 @@ def test_permissions_that_allowed_are_shown_when_asked(on_stack: Cli, stack: Sta
         ],
     )
     short = on_stack("replay", "s", "--tenant", tenant).out
-    assert [text.rpartition(" ")[2] for text in short.splitlines()] == ["deny", "prompt"]
+    assert [text.rpartition(" ")[2] for text in short.splitlines()[1:-1]] == ["deny", "prompt"]
     full = on_stack("replay", "s", "--tenant", tenant, "--full").out
-    assert [text.rpartition(" ")[2] for text in full.splitlines()] == decisions
+    assert [text.rpartition(" ")[2] for text in full.splitlines()[1:-1]] == decisions
     entries = on_stack("replay", "s", "--tenant", tenant, "--json").objects
     assert [entry["facts"]["decision"] for entry in entries] == decisions
 
@@ -89,12 +96,12 @@ def test_permissions_that_allowed_are_shown_when_asked(on_stack: Cli, stack: Sta
 def test_bodies_are_wrapped_at_words() -> None:
     entry = Entry(1.0, "text", "assistant", body="a bb ccc " * 6 + "\n\n  x" + "y" * 50)
     console = Console(width=46, file=io.StringIO())
-    (_, *body) = [text.plain for text in lines(entry, 1.0, full=False, wrap=console)]
+    (_, *body) = [plain(line) for line in lines(entry, 1.0, full=False, wrap=console)]
     assert all(len(text) <= 46 and text.startswith(" " * 16) for text in body)
     words = " ".join(text.strip() for text in body).split()
     assert words[:18] == ["a", "bb", "ccc"] * 6
     assert "".join(words[18:]) == "x" + "y" * 50
-    unwrapped = [text.plain for text in lines(entry, 1.0, full=False)]
+    unwrapped = list(lines(entry, 1.0, full=False))
     assert len(unwrapped) == 4
 
 

@@ -6,6 +6,7 @@ Nothing here trusts a type: an agent's ``data`` can hold anything under any key.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,12 +24,15 @@ class Event:
     epoch: str
     seq: int
     ts: float
-    """Seconds since 1970, the source's wall clock."""
+    """Seconds since 1970: the source's wall clock, never back within an epoch."""
     type: str
     data: Data
     agent: str | None = None
     turn: int | None = None
     duration_ms: float | None = None
+    user: str | None = None
+    trace: str | None = None
+    """W3C traceparent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ class Entry:
 
     ts: float
     kind: str
-    """turn, user, text, thinking, model, tool, ask, permission, agent, memory, error, lost, note"""
+    """turn, user, text, thinking, model, tool, ask, permission, agent, memory, error, lost, note,
+    and log for a log record."""
     headline: str
     tone: str = "plain"
     """plain, good, bad, quiet: a hint for colour."""
@@ -47,11 +52,16 @@ class Entry:
     turn: int | None = None
     facts: Data = field(default_factory=dict)
     """What a script wants without reading the headline."""
+    type: str = ""
+    """The type of the event that it tells of; empty for what is told of none."""
+    late: bool = False
+    """Archived after what comes later had been told."""
 
 
 def entry(event: Event, kind: str, headline: str, tone: str = "plain", **more: Any) -> Entry:
     """Make an entry at an event's place. What a sub-agent's run forwards stands one deeper."""
     more.setdefault("depth", 2 if event.data.get("child_task_id") is not None else 1)
+    more.setdefault("type", event.type)
     return Entry(event.ts, kind, headline, tone, turn=event.turn, **more)
 
 
@@ -91,6 +101,12 @@ def picked(data: Data, *names: str) -> dict[str, Any]:
 def plain(data: Data) -> str | None:
     """Return data as ``key: value`` lines, None where it is empty."""
     return "\n".join(f"{key}: {text(value)}" for key, value in data.items()) or None
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """Return the trace's id, 32 hex digits; None for what is no traceparent."""
+    found = re.match(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-", traceparent or "")
+    return found and found.group(1)
 
 
 def tool_name(data: Data) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headrace.cli.replay.entries import (
+    Data,
     Entry,
     Event,
     arguments,
@@ -19,6 +20,7 @@ from headrace.cli.replay.entries import (
     text,
     took,
     tool_name,
+    trace_id,
 )
 from headrace.events import types
 
@@ -37,7 +39,9 @@ Teller = Callable[[Event, UnderWay], Told]
 
 
 def _turn_begin(event: Event, _: UnderWay) -> Told:
-    yield entry(event, "turn", _turn(event), depth=0)
+    trace = trace_id(event.trace)
+    facts = {"trace": trace} if trace else {}
+    yield entry(event, "turn", _turn(event), depth=0, facts=facts)
     message = text(event.data.get("user_message"))
     if message:
         yield entry(event, "user", "user", body=message)
@@ -77,7 +81,7 @@ def _call_completed(event: Event, under_way: UnderWay) -> Told:
         ", ".join(parts),
         "plain" if status == "ok" else "bad",
         body=text(data.get("error_message")) or None,
-        facts=picked(data, *_CALL_FACTS),
+        facts={**_model(started or event), **picked(data, *_CALL_FACTS)},
     )
 
 
@@ -117,12 +121,15 @@ def _tool_complete(event: Event, under_way: UnderWay) -> Told:
 def _tool_result(event: Event, _: UnderWay) -> Told:
     content = text(event.data.get("content"))
     if content:
-        yield entry(event, "tool", f"{tool_name(event.data)} result", "quiet", body=content)
+        headline = f"{tool_name(event.data)} result"
+        facts = picked(event.data, "tool", "call_id")
+        yield entry(event, "tool", headline, "quiet", body=content, facts=facts)
 
 
 def _confirmation_asked(event: Event, _: UnderWay) -> Told:
     headline = f"{tool_name(event.data)} needs confirmation"
-    yield entry(event, "ask", headline, body=arguments(event.data))
+    facts = picked(event.data, "tool", "call_id")
+    yield entry(event, "ask", headline, body=arguments(event.data), facts=facts)
 
 
 def _confirmation_resolved(event: Event, _: UnderWay) -> Told:
@@ -166,6 +173,11 @@ def _agent_end(event: Event, _: UnderWay) -> Told:
     yield entry(event, "agent", headline, tone, body=body, depth=1, facts=dict(data))
 
 
+def _agent_usage(event: Event, _: UnderWay) -> Told:
+    parts = [f"sub-agent {text(event.data.get('agent')) or '?'} used", *_tokens(event)]
+    yield entry(event, "agent", " ".join(parts), "quiet", depth=1, facts=dict(event.data))
+
+
 def _error(event: Event, _: UnderWay) -> Told:
     message = text(event.data.get("message")) or "error"
     yield entry(event, "error", message, "bad", body=text(event.data.get("detail")) or None)
@@ -180,7 +192,8 @@ def _dropped(event: Event, _: UnderWay) -> Told:
 def _boundary(event: Event, _: UnderWay) -> Told:
     """Tell of a session's or a recording's start and end."""
     name = "recording end" if event.type == types.EPOCH_END else event.type.replace("_", " ")
-    yield entry(event, "note", name, "quiet", body=plain(event.data), depth=0)
+    facts = dict(event.data)
+    yield entry(event, "note", name, "quiet", body=plain(event.data), depth=0, facts=facts)
 
 
 def other(event: Event, _: UnderWay) -> Told:
@@ -218,6 +231,7 @@ TELLERS: Final[dict[str, Teller]] = {
     types.SESSION_END: _boundary,
     types.EPOCH_END: _boundary,
     types.DROPPED: _dropped,
+    types.AGENT_USAGE: _agent_usage,
     "llm_call_completed": _call_completed,
     "llm_retry": _llm_retry,
     "tool_start": _tool_start,
@@ -236,6 +250,11 @@ TELLERS: Final[dict[str, Teller]] = {
 def model_name(event: Event) -> str:
     """Name the model of a call where the event does."""
     return f"model {text(event.data.get('model'))}".rstrip() + " call"
+
+
+def _model(event: Event) -> Data:
+    model = text(event.data.get("model"))
+    return {"model": model} if model else {}
 
 
 def _turn(event: Event) -> str:

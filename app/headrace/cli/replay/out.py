@@ -1,0 +1,34 @@
+"""Where a replay is written: a new file, or stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from headrace.cli.faults import CommandError
+
+
+@contextmanager
+def opened(path: Path | None, *, force: bool) -> Iterator[TextIO]:
+    """Open the output for UTF-8 text; None and ``-`` are stdout.
+
+    A file that is there stays as it is without ``force``: CommandError. What could not be written
+    whole is removed again, unless it was ended by Ctrl-C or belonged to somebody before.
+    """
+    if path is None or str(path) == "-":
+        yield sys.stdout
+        return
+    try:
+        file = path.open("w" if force else "x", encoding="utf-8", newline="\n")
+    except FileExistsError:
+        raise CommandError(f"{path} is there already: add --force to write over it") from None
+    try:
+        with file:
+            yield file
+    except Exception:
+        if not force:
+            path.unlink()
+        raise
