@@ -22,9 +22,9 @@ from headrace.cli.output import print_json
 def verify(session: str | None, tenant: str | None, as_json: bool, state_dir: Path | None) -> int:
     """Account for every event that a hook accepted.
 
-    accepted = archived + erased + dead-lettered + dropped by reason + in flight + missing. Each gap
-    is named by session, epoch and sequence; of sessions of people who were forgotten only marks are
-    left. Looks into the spool (HEADRACE_SPOOL_DIR, else the state directory's), Kafka, the dead
+    accepted = archived + expired + erased + dead-lettered + dropped by reason + in flight +
+    missing. Each gap is named by session, epoch and sequence; of sessions of people who were
+    forgotten only marks are left. Expired is what `headrace retention` let go. Looks into the spool (HEADRACE_SPOOL_DIR, else the state directory's), Kafka, the dead
     letters and the archive. Exit code 1 where it does not add up: something is missing, or two
     different events share one identity.
     """

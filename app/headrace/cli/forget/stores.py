@@ -32,9 +32,11 @@ STORES: Final = (
     Store("events_raw", Holds.EVENTS),
     Store("epochs_ledger", Holds.SESSIONS),
     Store("dropped_ledger", Holds.SESSIONS),
+    Store("ends_ledger", Holds.SESSIONS),
     Store("audit_raw", Holds.EVIDENCE),
     Store("erased_ledger", Holds.NOBODY),
     Store("metric_panes_raw", Holds.NOBODY),
     Store("alert_transitions_raw", Holds.NOBODY),
     Store("schema_migrations", Holds.NOBODY),
+    Store("retention_ledger", Holds.NOBODY),
 )
