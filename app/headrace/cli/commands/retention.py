@@ -97,9 +97,8 @@ def _show(found: Sequence[Held], changes: Sequence[Change]) -> None:
     print_table(_HEADINGS, map(_cells, found), right=_NUMBERS)
     for change in changes:
         if change.differs:
-            say(
-                f"{change.kept.table}: the server does otherwise: {change.before or 'kept for good'}"
-            )
+            server = change.before or "kept for good"
+            say(f"{change.kept.table}: the server does otherwise: {server}")
     if any(change.differs for change in changes):
         say("`headrace retention apply` tells the server what the file says", "yellow")
 

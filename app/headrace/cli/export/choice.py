@@ -16,9 +16,9 @@ STREAMED: Final = {
     "output_format_json_escape_forward_slashes": 0,
     # What the server holds of a Parquet file before it writes it.
     "output_format_parquet_row_group_size": 65_536,
-    "output_format_parquet_row_group_size_bytes": 64 << 20,
-    # Blocks that are read at once: of rows that hold a megabyte each, fewer.
-    "max_block_size": 8_192,
+    "output_format_parquet_row_group_size_bytes": 16 << 20,
+    # Each thread holds blocks of its own, and one keeps a disk busy.
+    "max_threads": 1,
 }
 LONGEST_SECONDS: Final = 3_600
 """An export may take so long where the server gives its readers less: the local one's most."""
@@ -48,14 +48,10 @@ class Choice:
             parameters["types"] = list(self.types)
         # By the exact number; by the rounded time as well, so that other weeks are not read.
         if self.since is not None:
-            conditions.append(
-                "ts >= {since:Float64} AND time >= toDateTime({since_s:UInt32}, 'UTC')"
-            )
+            conditions.append("ts >= {since:Float64} AND time >= toDateTime({since_s:UInt32})")
             parameters |= {"since": self.since, "since_s": _seconds(math.floor(self.since))}
         if self.until is not None:
-            conditions.append(
-                "ts < {until:Float64} AND time <= toDateTime({until_s:UInt32}, 'UTC')"
-            )
+            conditions.append("ts < {until:Float64} AND time <= toDateTime({until_s:UInt32})")
             parameters |= {"until": self.until, "until_s": _seconds(math.ceil(self.until))}
         return " AND ".join(conditions), parameters
 

@@ -1,9 +1,9 @@
 """Account for the events of each epoch: pure functions over what was found where.
 
 accepted = archived + expired + erased + dead-lettered + dropped by reason + in flight + missing,
-always, for each epoch and so for the whole. ``missing`` is what nobody can explain. Identity decides: a dead
-letter that was sent again and archived counts as archived and as nothing else, and what was erased
-counts as erased wherever it was before.
+always, for each epoch and so for the whole. ``missing`` is what nobody can explain. Identity
+decides: a dead letter that was sent again and archived counts as archived and as nothing else, and
+what was erased counts as erased wherever it was before.
 """
 
 from __future__ import annotations

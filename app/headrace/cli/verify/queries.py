@@ -24,7 +24,8 @@ SELECT tenant, session, epoch, bitmapCardinality(bits) AS archived, highest, end
 FROM
 (
     SELECT tenant, session, epoch, groupBitmapMergeState(archived) AS bits,
-        max(last_seq) AS highest, max(end_seq) AS end_seq, min(first_ts) AS begun, max(last_ts) AS heard
+        max(last_seq) AS highest, max(end_seq) AS end_seq,
+        min(first_ts) AS begun, max(last_ts) AS heard
     FROM epochs_ledger
     WHERE {conditions}
     GROUP BY tenant, session, epoch

@@ -91,7 +91,9 @@ def _client(settings: ClickHouseSettings) -> Iterator[Client]:
 
 def _compare(client: Client, database: str, policy: Policy) -> list[Change]:
     bound = {"database": database, "names": [kept.table for kept in KEPT]}
-    there = dict(client.query(_TABLES, bound).result_rows)
+    there: dict[str, str] = {
+        str(name): str(engine) for name, engine in client.query(_TABLES, bound).result_rows
+    }
     found = []
     for kept in KEPT:
         if kept.table not in there:

@@ -1,4 +1,4 @@
-"""A policy as ClickHouse's TTL: one expression a table, in which the first rule that fits counts."""
+"""A policy as ClickHouse's TTL: one expression a table, where the first rule that fits counts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEPT: Final = (
     Kept("metrics", "metric_panes_raw", "start", only="metric != 'headrace.watermark'"),
     Kept("alerts", "alert_transitions_raw", "toDateTime(toUInt32(at), 'UTC')"),
 )
-"""Those that are there. Evidence has its own dates, and the ledgers outlive what they account for."""
+"""Evidence has its own dates, and the ledgers outlive what they account for."""
 NUMBERED: Final = ("events_raw", "logs_raw")
 """Tables whose rows are accounted for by number."""
 
