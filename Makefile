@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 
 .PHONY: help env demo test test-kafka check format bench bench-hook bench-archive bench-metrics \
         bench-metrics-kafka bench-audit bench-audit-seal bench-audit-verify bench-scrub \
-        bench-pipeline bench-pipeline-kafka bench-latency bench-alerts clean
+        bench-pipeline bench-pipeline-kafka bench-latency bench-alerts bench-storage round-trip clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,7 +60,7 @@ bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 bench-audit-seal: $(BENCH) ## Evidence sealed a second, and opening a log of a million entries
 	$(BIN)/python benchmarks/audit_seal.py
 
-bench: bench-hook bench-archive bench-metrics bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts ## Every benchmark on the local stack
+bench: bench-hook bench-archive bench-metrics bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts bench-storage ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
@@ -92,6 +92,12 @@ bench-latency: $(BENCH) ## From on_event to a SELECT that sees it
 
 bench-audit-verify: $(BENCH) ## What the audit trail's verifier gets through in a second
 	$(BIN)/python benchmarks/audit_verify.py
+
+bench-storage: $(BENCH) ## Bytes an event on disk, beside JSON lines under zstd
+	$(BIN)/python benchmarks/storage.py
+
+round-trip: $(STAMP) ## Export, send again, archive, compare: once, with figures
+	$(BIN)/python -m pytest -q -s tests/export/test_round_trip_embedded.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
