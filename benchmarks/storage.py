@@ -21,7 +21,8 @@ from clickhouse_connect.driver.client import Client
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.realistic import mix
+from realistic import mix
+
 from headrace.events.settings import ClickHouseSettings
 from headrace.sinks import schema
 from headrace.sinks.clickhouse import INSERT_SETTINGS
@@ -33,7 +34,7 @@ START = 1_764_000_000.0
 
 
 def lines(count: int) -> Iterator[bytes]:
-    """Events as the hook writes them: of a hundred users, twelve a second, in one tenant of four."""
+    """Events as the hook writes them: of four tenants and a hundred users, twelve a second."""
     draw = random.Random(3)
     epochs: dict[str, tuple[str, str, str, itertools.count[int]]] = {}
     for at, (session, event) in enumerate(mix(count)):
