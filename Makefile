@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 .PHONY: help env demo test test-kafka test-otlp check format clean bench bench-hook bench-logs \
         bench-archive bench-metrics bench-metrics-kafka bench-traces bench-audit bench-audit-seal \
         bench-audit-verify bench-scrub bench-pipeline bench-pipeline-kafka bench-latency bench-alerts \
-        bench-backfill
+        bench-backfill bench-storage round-trip
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,7 +65,7 @@ bench-alerts: $(BENCH) ## From a tool that fails to the webhook that tells of it
 bench-audit-seal: $(BENCH) ## Evidence sealed a second, and opening a log of a million entries
 	$(BIN)/python benchmarks/audit_seal.py
 
-bench: bench-hook bench-logs bench-archive bench-metrics bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts bench-backfill ## Every benchmark on the local stack
+bench: bench-hook bench-logs bench-archive bench-metrics bench-traces bench-audit bench-audit-seal bench-audit-verify bench-scrub bench-pipeline bench-latency bench-alerts bench-backfill bench-storage ## Every benchmark on the local stack
 
 bench-hook: $(BENCH) ## What the hook costs the agent, beside four others
 	$(BIN)/python benchmarks/hook.py
@@ -106,6 +106,12 @@ bench-backfill: $(BENCH) ## A file of a million lines to Kafka's last acknowledg
 
 bench-audit-verify: $(BENCH) ## What the audit trail's verifier gets through in a second
 	$(BIN)/python benchmarks/audit_verify.py
+
+bench-storage: $(BENCH) ## Bytes an event on disk, beside JSON lines under zstd
+	$(BIN)/python benchmarks/storage.py
+
+round-trip: $(STAMP) ## Export, send again, archive, compare: once, with figures
+	$(BIN)/python -m pytest -q -s tests/export/test_round_trip_embedded.py
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache

@@ -85,7 +85,7 @@ def test_command_lines_are_understood(block: str) -> None:
 def understand(words: list[str]) -> None:
     command: click.Command = group
     context = parent()
-    while isinstance(command, click.Group) and not words[0].startswith("-"):
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.get_command(context, words[0])
         assert found is not None, words
         command, words = found, words[1:]

@@ -83,3 +83,29 @@ def test_formats_with_a_frame_are_whole(reader: httpx.Client, fmt: str) -> None:
         assert len(json.loads(found.text)["data"]) == 200_000
     if fmt == "Parquet":
         assert found.content[:4] == found.content[-4:] == b"PAR1"
+
+
+@pytest.mark.parametrize("fmt", ["Parquet", "Arrow", "ArrowStream"])
+def test_files_come_as_they_are_written(reader: httpx.Client, fmt: str) -> None:
+    """Two gigabytes of them would be more than a reader may hold."""
+    sql = f"SELECT number, repeat('x', 1000) AS s FROM numbers(2000000) FORMAT {fmt}"
+    settings = {"max_threads": "1", "output_format_parquet_row_group_size": "65536"}
+    with reader.stream("POST", "/", content=sql, params=settings) as answer:
+        assert answer.status_code == 200
+        assert next(answer.iter_raw())
+
+
+@pytest.mark.parametrize("fmt", ["Parquet", "Arrow"])
+@pytest.mark.parametrize("rows", [10, 3_000_000])
+def test_an_error_in_a_file_is_told(reader: httpx.Client, fmt: str, rows: int) -> None:
+    """Before its beginning by the status, later by an answer that is not whole."""
+    last = f"throwIf(number = {rows - 1}, 'broken off')"
+    sql = f"SELECT number, {last} FROM numbers({rows}) FORMAT {fmt}"
+    settings = {"max_threads": "1", "output_format_parquet_row_group_size": "65536"}
+    try:
+        answer = reader.post("/", content=sql, params=settings)
+    except httpx.RemoteProtocolError:
+        assert rows > 10
+    else:
+        assert answer.status_code == 500
+        assert "broken off" in answer.text

@@ -49,6 +49,7 @@ def test_config_passes_and_names_every_service(services: dict[str, Any]) -> None
         "clickhouse",
         "topics",
         "schema",
+        "retention",
         "keys",
         "prometheus",
         *FACTORIES,

@@ -43,7 +43,7 @@ def test_a_server_that_is_away_is_told_in_one_line() -> None:
 def test_a_cluster_name_makes_replicated_tables_on_it() -> None:
     settings = ClickHouseSettings("http://127.0.0.1/archive", cluster="main-1")
     statements = [
-        schema._filled(statement, settings)
+        schema.filled(statement, settings)
         for migration in schema.migrations()
         for statement in migration.statements
     ]

@@ -20,6 +20,9 @@ from headrace.sinks import connection
 QUERY_SECONDS: Final = 300
 """The longest silence of a running query; ClickHouse's own default for HTTP clients."""
 
+CHUNK: Final = 262_144
+"""Bytes of an answer that are handed on at once."""
+
 Row = dict[str, Any]
 
 _VERSION: Final = re.compile(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)\s*")
@@ -70,16 +73,23 @@ class Archive:
                 self._client.raw_insert(table, insert_block=b"\n".join(lines), fmt="JSONEachRow")
 
     def raw(
-        self, query: str, parameters: Mapping[str, Any] | None, output_format: str
+        self,
+        query: str,
+        parameters: Mapping[str, Any] | None,
+        output_format: str,
+        settings: Mapping[str, Any] | None = None,
     ) -> Iterator[bytes]:
         """Yield the server's own bytes in one of its formats, as they come."""
         with _faults(self.address):
             stream = self._client.raw_stream(
-                query, parameters=dict(parameters or {}), fmt=output_format
+                query,
+                parameters=dict(parameters or {}),
+                settings=dict(settings or {}),
+                fmt=output_format,
             )
             # Over HTTP this is urllib3's response, which the annotation does not tell.
             with closing(cast("BinaryIO", stream)) as body:
-                while chunk := body.read(65_536):
+                while chunk := body.read(CHUNK):
                     yield chunk
 
 

@@ -33,6 +33,10 @@ class Command(click.Command):
                     formatter.write_text(example)
 
 
+class Group(click.Group, Command):
+    """A command that also has some of its own. Its help ends with examples."""
+
+
 def command(*examples: str) -> Callable[[Callable[..., Any]], Command]:
     """Make a function a command; its name is the function's without ``_command``."""
 

@@ -37,7 +37,7 @@ from headrace.local.supervisor import Supervisor
 from headrace.producers.lanes import undelivered_bytes
 from headrace.sinks import schema
 from headrace.sinks.audit.keys import ensure_local
-from headrace.streams import topic_admin
+from headrace.streams import retention, topic_admin
 
 AUDIT: Final = "audit"
 OTLP: Final = "otlp"
@@ -216,7 +216,7 @@ class LocalStack:
         self.settings = replace(self.settings, metrics_url=metrics, console_url=console)
         self.writer = replace(self.writer, metrics_url=metrics, console_url=console)
         self._dir.keep_ports({**_ports(kafka, clickhouse), "http": port})
-        scrub = self.settings.scrub
+        files = {"scrub": self.settings.scrub, "retention": self.settings.retention}
         write_private(
             self._dir.stack_file,
             {
@@ -224,7 +224,7 @@ class LocalStack:
                 "clickhouse": self.settings.need_clickhouse().url,
                 "metrics": metrics,
                 "console": console,
-                **({"scrub": str(scrub.absolute())} if scrub else {}),
+                **{name: str(path.absolute()) for name, path in files.items() if path},
             },
         )
 
@@ -238,7 +238,9 @@ class LocalStack:
         await self._kept.begin(self.writer.need_kafka())
 
     async def _apply_schema(self) -> None:
-        await asyncio.to_thread(schema.apply, self.writer.need_clickhouse())
+        clickhouse = self.writer.need_clickhouse()
+        await asyncio.to_thread(schema.apply, clickhouse)
+        await asyncio.to_thread(retention.apply, clickhouse, retention.load(self.writer.retention))
 
     async def _status_now(self) -> dict[str, Any]:
         return self.status() | {"lag": lag(await self._worker_metrics())}

@@ -52,6 +52,7 @@ VARIABLES: Final[dict[str, str]] = {
     "HEADRACE_AUDIT_KMS_KEY": "AWS KMS key that wraps the data keys; former ones by commas",
     "HEADRACE_AUDIT_WITNESSES": "Directories and http[s] URLs that get checkpoints, by commas",
     "HEADRACE_AUDIT_CLICKHOUSE_URL": "http[s]://audit_reader:password@host:port/database",
+    "HEADRACE_RETENTION": "TOML file of how long ClickHouse keeps rows (default: 7 days of events)",
     "HEADRACE_SCRUB": "TOML file of what is scrubbed before the archive (default: nothing)",
     "HEADRACE_TRACE_CONTENT": "1: messages, arguments and results stand in spans (default 0: none)",
     "HEADRACE_OTLP_ENDPOINT": "http[s]://host:port of an OTLP receiver, which gets the spans",
@@ -198,6 +199,8 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     scrub: Path | None = None
     """None: nothing is scrubbed."""
+    retention: Path | None = None
+    """How long the archive keeps rows. None: as shipped."""
     trace_content: bool = False
     """Whether messages, arguments and results stand in spans."""
     otlp: OtlpSettings | None = None
@@ -257,7 +260,7 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
     stack = _read_stack(state_dir / "stack.json")
     servers = environ.get("HEADRACE_KAFKA") or stack.get("kafka")
     url = environ.get("HEADRACE_CLICKHOUSE_URL") or stack.get("clickhouse")
-    scrub = stack.get("scrub")
+    scrub, retention = stack.get("scrub"), stack.get("retention")
     return Settings(
         state_dir=state_dir,
         kafka=_kafka(environ, servers) if servers else None,
@@ -275,6 +278,7 @@ def load(environ: Mapping[str, str] | None = None, *, state_dir: Path | None = N
         external_url=environ.get("HEADRACE_EXTERNAL_URL", ""),
         audit=_audit(environ),
         scrub=_path(environ, "HEADRACE_SCRUB") or (Path(scrub) if scrub else None),
+        retention=_path(environ, "HEADRACE_RETENTION") or (Path(retention) if retention else None),
         trace_content=_boolean(environ, "HEADRACE_TRACE_CONTENT"),
         otlp=_otlp(environ),
         metrics_url=stack.get("metrics"),

@@ -148,12 +148,13 @@ def _run(client: Client, settings: ClickHouseSettings, migration: Migration) -> 
 
 def _command(client: Client, settings: ClickHouseSettings, statement: str, what: str) -> None:
     try:
-        client.command(_filled(statement, settings))
+        client.command(filled(statement, settings))
     except ClickHouseError as error:
         raise SchemaError(f"migration {what} failed: {_line(error)}") from None
 
 
-def _filled(statement: str, settings: ClickHouseSettings) -> str:
+def filled(statement: str, settings: ClickHouseSettings) -> str:
+    """Return a statement with its placeholders filled. Raises :class:`SettingsError`."""
     cluster = settings.cluster
     if cluster is not None and not cluster.replace("_", "").replace("-", "").isalnum():
         raise SettingsError("HEADRACE_CLICKHOUSE_CLUSTER has other than letters, digits, - and _")

@@ -15,12 +15,8 @@ from headrace.cli.output import print_json, print_table, say
 from headrace.cli.progress import Line
 
 
-class ForgetGroup(click.Group, options.Command):
-    """A command that also has some of its own. Its help ends with examples."""
-
-
 @click.group(
-    cls=ForgetGroup,
+    cls=options.Group,
     invoke_without_command=True,
     examples=(
         "headrace forget --tenant acme --user u-1 --dry-run",

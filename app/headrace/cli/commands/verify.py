@@ -22,11 +22,12 @@ from headrace.cli.output import print_json
 def verify(session: str | None, tenant: str | None, as_json: bool, state_dir: Path | None) -> int:
     """Account for every event that a hook accepted.
 
-    accepted = archived + erased + dead-lettered + dropped by reason + in flight + missing. Each gap
-    is named by session, epoch and sequence; of sessions of people who were forgotten only marks are
-    left. Looks into the spool (HEADRACE_SPOOL_DIR, else the state directory's), Kafka, the dead
-    letters and the archive. Exit code 1 where it does not add up: something is missing, or two
-    different events share one identity.
+    accepted = archived + expired + erased + dead-lettered + dropped by reason + in flight +
+    missing. Expired is what `headrace retention` let go. Each gap is named by session, epoch and
+    sequence; of sessions of people who were forgotten only marks are left. Looks into the spool
+    (HEADRACE_SPOOL_DIR, else the state directory's), Kafka, the dead letters and the archive. Exit
+    code 1 where it does not add up: something is missing, or two different events share one
+    identity.
     """
     from headrace.cli.verify import show  # noqa: PLC0415 - clickhouse-connect is slow to import
     from headrace.cli.verify.queries import Scope  # noqa: PLC0415 - the same

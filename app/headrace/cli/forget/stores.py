@@ -40,6 +40,7 @@ STORES: Final = (
     Store("logs_raw", Holds.EVENTS),
     Store("epochs_ledger", Holds.SESSIONS),
     Store("dropped_ledger", Holds.SESSIONS),
+    Store("ends_ledger", Holds.SESSIONS),
     Store("otel_traces_in", Holds.NOBODY),  # keeps nothing
     Store("otel_traces_raw", Holds.EVENTS),
     Store("otel_traces_trace_id_ts", Holds.EVENTS),
@@ -48,4 +49,5 @@ STORES: Final = (
     Store("metric_panes_raw", Holds.NOBODY),
     Store("alert_transitions_raw", Holds.NOBODY),
     Store("schema_migrations", Holds.NOBODY),
+    Store("retention_ledger", Holds.NOBODY),
 )

@@ -1,9 +1,9 @@
 """Account for the events of each epoch: pure functions over what was found where.
 
-accepted = archived + erased + dead-lettered + dropped by reason + in flight + missing, always, for
-each epoch and so for the whole. ``missing`` is what nobody can explain. Identity decides: a dead
-letter that was sent again and archived counts as archived and as nothing else, and what was erased
-counts as erased wherever it was before.
+accepted = archived + expired + erased + dead-lettered + dropped by reason + in flight + missing,
+always, for each epoch and so for the whole. ``missing`` is what nobody can explain. Identity
+decides: a dead letter that was sent again and archived counts as archived and as nothing else, and
+what was erased counts as erased wherever it was before.
 """
 
 from __future__ import annotations
@@ -57,13 +57,17 @@ class Found:
 
     id: EpochId
     archived: int
-    """Distinct numbers in the archive."""
+    """Distinct numbers that the archive ever held."""
     highest: int
     """The highest number in the archive, 0 for none."""
     holes: Ranges
     """What the archive lacks of 1..highest."""
     last_ts: float
     """When it was last heard of, seconds since 1970."""
+    gone: int = 0
+    """How many of ``archived`` are no longer there."""
+    may_expire: float | None = None
+    """From when on retention may have taken rows of it, seconds since 1970. None: never."""
     end: int | None = None
     """The number of the end marker, wherever that was found."""
     end_dropped: Mapping[str, int] = field(default_factory=dict)
@@ -89,12 +93,13 @@ class Misfit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where the events of one epoch are. The six parts sum to ``accepted``."""
+    """Where the events of one epoch are. The seven parts sum to ``accepted``."""
 
     id: EpochId
     state: State
     accepted: int
     archived: int
+    expired: int
     erased: int
     dead_lettered: int
     dropped: Mapping[str, int]
@@ -102,6 +107,8 @@ class Account:
     missing: int
     missing_ranges: Ranges
     """Where the missing ones lie. Wider than ``missing`` where told drops share the range."""
+    lost: int
+    """How many of the missing were archived once, and are gone before retention takes any."""
     misfits: tuple[Misfit, ...]
     after_end: int
     """Numbers above the end marker's: the numbering was broken."""
@@ -128,17 +135,21 @@ def account(found: Found, *, now: float) -> Account:
     in_flight = ranges.intersect(gaps, ranges.normalize(found.in_flight))
     gaps = ranges.subtract(gaps, in_flight)
     dropped, missing, missing_ranges, misfits = _explain(gaps, told_ranges, found)
+    gone = max(0, found.gone - counted_twice)
+    expired = gone if found.may_expire is not None and found.may_expire <= now else 0
     return Account(
         id=found.id,
         state=_state(found, now),
         accepted=accepted,
-        archived=found.archived - counted_twice,
+        archived=found.archived - counted_twice - gone,
+        expired=expired,
         erased=ranges.size(erased),
         dead_lettered=ranges.size(dead),
         dropped=dict(dropped),
         in_flight=ranges.size(in_flight),
-        missing=missing,
+        missing=missing + gone - expired,
         missing_ranges=missing_ranges,
+        lost=gone - expired,
         misfits=misfits,
         after_end=0 if found.end is None else accepted - found.end,
     )
@@ -201,12 +212,18 @@ def _state(found: Found, now: float) -> State:
     return State.OPEN if now - found.last_ts <= OPEN_SECONDS else State.TAIL_UNKNOWN
 
 
+_COUNTS: Final = (
+    *("accepted", "archived", "expired", "erased", "dead_lettered", "in_flight", "missing"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """The sum of many accounts."""
 
     accepted: int = 0
     archived: int = 0
+    expired: int = 0
     erased: int = 0
     dead_lettered: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -221,7 +238,7 @@ def total(accounts: Iterable[Account]) -> Totals:
     dropped: Counter[str] = Counter()
     states: Counter[State] = Counter()
     for one in accounts:
-        for name in ("accepted", "archived", "erased", "dead_lettered", "in_flight", "missing"):
+        for name in _COUNTS:
             sums[name] += getattr(one, name)
         dropped.update(one.dropped)
         states[one.state] += 1

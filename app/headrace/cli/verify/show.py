@@ -17,6 +17,8 @@ def show(verdict: Verdict) -> None:
     """Print the totals, then the gaps."""
     sums = verdict.totals
     rows = [("accepted", sums.accepted), ("archived", sums.archived)]
+    if sums.expired:
+        rows.append(("expired", sums.expired))
     if sums.erased:
         rows.append(("erased", sums.erased))
     rows.append(("dead-lettered", sums.dead_lettered))
@@ -68,10 +70,12 @@ def problems(verdict: Verdict) -> Iterator[str]:
 
 def _wants(one: Account) -> Iterator[str]:
     name = _name(one.id)
-    if one.missing:
+    if one.lost:
+        yield f"lost: {name}: {one.lost:,} events were archived, and went before their time"
+    if one.missing > one.lost:
         spans = ", ".join(f"{first}..{last}" for first, last in one.missing_ranges[:MOST_RANGES])
         more = ", …" if len(one.missing_ranges) > MOST_RANGES else ""
-        yield f"missing: {name} seq {spans}{more} ({one.missing:,} events)"
+        yield f"missing: {name} seq {spans}{more} ({one.missing - one.lost:,} events)"
     if one.after_end:
         yield f"broken numbering: {name} has {one.after_end:,} numbers above its end marker"
     for misfit in one.misfits:
@@ -88,6 +92,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "adds_up": verdict.adds_up,
         "accepted": sums.accepted,
         "archived": sums.archived,
+        "expired": sums.expired,
         "erased": sums.erased,
         "dead_lettered": sums.dead_lettered,
         "dropped": dict(sums.dropped),
@@ -110,12 +115,14 @@ def _account_json(one: Account) -> dict[str, Any]:
         "state": one.state.value,
         "accepted": one.accepted,
         "archived": one.archived,
+        "expired": one.expired,
         "erased": one.erased,
         "dead_lettered": one.dead_lettered,
         "dropped": dict(one.dropped),
         "in_flight": one.in_flight,
         "missing": one.missing,
         "missing_ranges": [list(pair) for pair in one.missing_ranges],
+        "lost": one.lost,
         "told_misfits": [misfit._asdict() for misfit in one.misfits],
         "after_end": one.after_end,
     }

@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from headrace.local.clickhouse import codecs, formats, native
-from headrace.local.clickhouse.connection import Answer, Stream
+from headrace.local.clickhouse.connection import Answer, Piped, Stream
 from headrace.local.clickhouse.errors import ClickHouseError
 from headrace.local.clickhouse.lease import Lease
 from headrace.local.clickhouse.request import ON, Query
@@ -55,10 +55,16 @@ class Answering:
         """Run a judged statement that is no INSERT with data, and answer."""
         reframed = self._query is not None and self._query.reframed
         shape = _reframed if reframed and formats.canonical(fmt) == "native" else _as_it_is
-        if not (lease.kind == "READ_ONLY" and parsed.is_select and formats.is_streamed(fmt)):
+        reads = lease.kind == "READ_ONLY" and parsed.is_select
+        stream: Stream | Piped
+        if reads and formats.is_piped(fmt):
+            stream = await lease.pipe(lambda file: parsed.into(file, fmt))
+        elif reads and formats.is_streamed(fmt):
+            stream = await lease.stream(parsed.sql, fmt)
+        else:
             answer = await lease.query(parsed.sql, fmt)
             return self.whole(replace(answer, data=await shape(answer.data)), fmt)
-        source = _Source(lease, await lease.stream(parsed.sql, fmt), fmt, shape)
+        source = _Source(lease, stream, fmt, shape)
         try:
             waiting = self._asked.query.get("wait_end_of_query", "0") in ON
             held = await source.gather(HELD_WAITING if waiting else HELD)
@@ -145,7 +151,7 @@ class Answering:
 class _Source:
     """A SELECT's pieces, with the columns' names only before the first."""
 
-    def __init__(self, lease: Lease, stream: Stream, fmt: str, shape: _Shape) -> None:
+    def __init__(self, lease: Lease, stream: Stream | Piped, fmt: str, shape: _Shape) -> None:
         self._lease = lease
         self._stream = stream
         self._fmt = fmt

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from headrace.local.clickhouse import lexer
 from headrace.local.clickhouse.errors import EngineError
+
+PIPED: Final = 1 << 20
+"""Bytes read from a pipe at once, where it holds so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,13 @@ class Connection:
             return Stream(self._made, self._made.send_query(sql, fmt))
         except RuntimeError as error:
             raise EngineError(str(error)) from None
+
+    def pipe(self, statement: Callable[[str], str]) -> Piped:
+        """Start a SELECT that the engine writes to a file: ``statement`` makes it of the name."""
+        try:
+            return Piped(self._made, statement)
+        except OSError as error:
+            raise EngineError(f"Code: 243. DB::Exception: {error.strerror}") from None
 
     def insert(self, head: str, fmt: str) -> Insert:
         """Start an INSERT (without FORMAT and data)."""
@@ -92,6 +104,48 @@ class Stream:
         if self._open:
             self._open = False
             self._made.streaming_cancel_query(self._handle)
+
+
+class Piped:
+    """A running SELECT whose answer comes through a pipe: a slow reader holds the engine up.
+
+    It runs on a thread of its own. Closing the pipe fails the engine's next write, and so ends it.
+    """
+
+    def __init__(self, made: Any, statement: Callable[[str], str]) -> None:
+        self._made = made
+        self._reads, self._writes = os.pipe()
+        self._sql = statement(f"/dev/fd/{self._writes}")
+        self._error: EngineError | None = None
+        self._thread = threading.Thread(target=self._run, name="pipe", daemon=True)
+        self._thread.start()
+        self._open = True
+
+    def _run(self) -> None:
+        try:
+            self._made.query(self._sql, "Null")
+        except RuntimeError as error:
+            self._error = EngineError(str(error))
+        finally:
+            os.close(self._writes)
+
+    def fetch(self) -> Answer | None:
+        """Return the next piece, ``None`` at the end."""
+        if not self._open:
+            return None
+        piece = os.read(self._reads, PIPED)
+        if piece:
+            return Answer(piece)
+        self.close()
+        if self._error is not None:
+            raise self._error
+        return None
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            os.close(self._reads)
+            self._thread.join()
 
 
 class Insert:

@@ -35,6 +35,8 @@ _HEADER_LINES: Final = {
     "jsoncompactstringseachrowwithnames": 1,
     "jsoncompactstringseachrowwithnamesandtypes": 2,
 }
+_PIPED: Final = frozenset({"parquet", "arrow", "arrowstream"})
+"""Formats of files, with one head and one foot, that are written as the rows come."""
 _CONTENT_TYPES: Final = (
     ("json", "application/json; charset=UTF-8"),
     ("csv", "text/csv; charset=UTF-8; header={header}"),
@@ -64,6 +66,11 @@ def canonical(name: str) -> str:
 def is_streamed(name: str) -> bool:
     """Whether the answers of the blocks, one after another, are the answer of the whole."""
     return canonical(name) in _BLOCKWISE or has_header(name)
+
+
+def is_piped(name: str) -> bool:
+    """Whether the engine must write the whole of it, and can do so without holding it."""
+    return canonical(name) in _PIPED
 
 
 def has_header(name: str) -> bool:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from headrace.local.clickhouse import guard
-from headrace.local.clickhouse.connection import Answer, Insert, Stream
+from headrace.local.clickhouse.connection import Answer, Insert, Piped, Stream
 from headrace.local.clickhouse.guard import Guard
 from headrace.local.clickhouse.request import Query
 from headrace.local.clickhouse.sessions import Session
@@ -84,11 +84,15 @@ class Lease:
         """Start a SELECT."""
         return await self._run(lambda: self._connection.stream(sql, fmt), killable=True)
 
-    async def fetch(self, stream: Stream) -> Answer | None:
+    async def pipe(self, statement: Callable[[str], str]) -> Piped:
+        """Start a SELECT that is written to the file whose name ``statement`` is given."""
+        return await self._run(lambda: self._connection.pipe(statement))
+
+    async def fetch(self, stream: Stream | Piped) -> Answer | None:
         """Return the next piece, ``None`` at the end."""
         return await self._run(stream.fetch, killable=True)
 
-    async def stop(self, stream: Stream) -> None:
+    async def stop(self, stream: Stream | Piped) -> None:
         """End a SELECT, at its end or before."""
         await self._run(stream.close)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from headrace.local.clickhouse import formats, guard, lexer
+from headrace.local.clickhouse.connection import quote
 from headrace.local.clickhouse.errors import ClickHouseError
 from headrace.local.clickhouse.lexer import QUOTED, WORD, Token
 
@@ -27,6 +28,8 @@ class Statement:
     """Bytes of the request's text before the data."""
     output_format: str | None = None
     """What a trailing FORMAT asks for."""
+    output_at: tuple[int, int] | None = None
+    """Where that FORMAT and its name stand in ``sql``."""
 
     @property
     def is_insert(self) -> bool:
@@ -36,6 +39,12 @@ class Statement:
     def writes(self) -> bool:
         """Whether it takes a place among the writes: a guess by its first word, not a judgement."""
         return self.is_insert or (not self.is_select and not self.tokens[0].is_word(*_READS))
+
+    def into(self, file: str, fmt: str) -> str:
+        """Return the SELECT with a file to write to: never text of a request."""
+        begin, end = self.output_at or (len(self.sql), len(self.sql))
+        target = f"INTO OUTFILE {quote(file)} TRUNCATE COMPRESSION 'none' FORMAT {fmt}"
+        return f"{self.sql[:begin]}\n{target} {self.sql[end:]}"
 
     @property
     def is_select(self) -> bool:
@@ -56,15 +65,20 @@ def parse(text: bytes) -> Statement:
     found = guard.read_tokens(sql)
     last = found[-1]
     sql = sql[: last.end]  # without a last semicolon and comments: something may be appended
-    return Statement(sql, found, output_format=_trailing_format(found))
+    at = _trailing_format(found)
+    if at is None:
+        return Statement(sql, found)
+    name = found[at + 1]
+    place = found[at].start, name.end
+    return Statement(sql, found, output_format=formats.checked(name.text), output_at=place)
 
 
-def _trailing_format(found: list[Token]) -> str | None:
+def _trailing_format(found: list[Token]) -> int | None:
     for at in range(len(found) - 2, 0, -1):
         if found[at].is_word("FORMAT") and found[at + 1].kind in (WORD, QUOTED):
             rest = found[at + 2 :]
             if not rest or rest[0].is_word("SETTINGS"):
-                return formats.checked(found[at + 1].text)
+                return at
     return None
 
 

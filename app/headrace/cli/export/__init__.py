@@ -1,0 +1,1 @@
+"""Taking events out of the archive, as files."""
