@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "doctor": "Check the settings and everything they point at.",
     "sql": "Query the archive.",
     "sessions": "List the latest sessions.",
+    "search": "Find words in what agents said, called and were told.",
     "replay": "Tell what happened in a session.",
     "tail": "Follow events live from Kafka.",
     "verify": "Account for every event: archived, set aside, dropped, in flight or missing.",

@@ -30,6 +30,8 @@ class Store:
 
 STORES: Final = (
     Store("events_raw", Holds.EVENTS),
+    Store("texts", Holds.EVENTS),
+    Store("texts_work", Holds.SESSIONS),
     Store("epochs_ledger", Holds.SESSIONS),
     Store("dropped_ledger", Holds.SESSIONS),
     Store("audit_raw", Holds.EVIDENCE),
