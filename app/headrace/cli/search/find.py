@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,9 +16,12 @@ MEMORY: Final = 1 << 30
 """One search takes no more of a server than this, and says so where it is not enough."""
 COPIES: Final = 4
 """Rows fetched for each that is wanted: the same text may stand in several events, or twice."""
+CANDIDATES: Final = 500
+"""Texts with all words that are read at first, the newest, to see whether a phrase is in them."""
+MORE: Final = 8
+"""So many times as many are read next, where those were not enough."""
 SAID_AGAIN: Final = frozenset({"messages", "errors"})
 """Fields whose texts several events of a turn repeat."""
-MOST_ROWS: Final = 100_000
 BEHIND_MS: Final = 30_000
 """An index that has not seen what is older is worth a word."""
 
@@ -31,6 +35,14 @@ FROM texts
 WHERE {conditions}
 ORDER BY ts DESC
 LIMIT {{rows:UInt64}}
+SETTINGS max_execution_time = {seconds}, max_memory_usage = {memory}
+"""
+# The index alone answers it: no text is read.
+_CANDIDATE: Final = """
+SELECT ts FROM texts
+WHERE {conditions}
+ORDER BY ts DESC
+LIMIT 1 OFFSET {{among:UInt64}}
 SETTINGS max_execution_time = {seconds}, max_memory_usage = {memory}
 """
 _BEHIND: Final = """
@@ -80,63 +92,84 @@ class Hit:
 
 def search(archive: Archive, asked: Asked, scope: Scope, limit: int) -> list[Hit]:
     """Return up to ``limit`` hits, the newest first. Raises CommandError, after 20 s at most."""
-    rows = min(MOST_ROWS, limit * COPIES)
+    query = _Query(archive, asked, scope)
+    rows, among = limit * COPIES, max(CANDIDATES, limit * COPIES)
     while True:
-        found = _rows(archive, asked, scope, rows)
+        oldest = query.oldest(among) if asked.phrases else None
+        found = query.rows(rows, oldest)
         hits = _once([_hit(row, asked) for row in found])
-        if len(hits) >= limit or len(found) < rows or rows == MOST_ROWS:
+        if len(hits) >= limit or (len(found) < rows and oldest is None):
             return hits[:limit]
-        rows = min(MOST_ROWS, rows * COPIES)
+        rows, among = rows * COPIES, among * MORE
 
 
-def behind(archive: Archive) -> int:
-    """Return the number of events that should be in the index by now and are not."""
-    return int(archive.rows(_BEHIND, {"older": BEHIND_MS})[0]["events"])
+def behind(archive: Archive, older_ms: int = BEHIND_MS) -> int:
+    """Return the number of events that were archived so long ago and are not in the index."""
+    return int(archive.rows(_BEHIND, {"older": older_ms})[0]["events"])
 
 
-def _rows(archive: Archive, asked: Asked, scope: Scope, rows: int) -> list[dict[str, Any]]:
-    conditions, parameters = _conditions(asked, scope)
-    query = _HITS.format(
-        conditions="\n    AND ".join(conditions),
-        before=_BEFORE,
-        around=_AROUND,
-        seconds=SECONDS,
-        memory=MEMORY,
-    )
-    near = (*asked.phrases, *asked.words)[0]
-    try:
-        return archive.rows(query, {**parameters, "near": near, "rows": rows})
-    except CommandError as error:
-        text = str(error)
-        if "TIMEOUT_EXCEEDED" in text or "MEMORY_LIMIT_EXCEEDED" in text:
-            raise CommandError(
-                f"too much to look through within {SECONDS} s and {MEMORY >> 30} GiB: add a rarer"
-                " word, --tenant, --session or --since"
-            ) from None
-        raise
+class _Query:
+    """What is asked of the table, as SQL."""
 
+    def __init__(self, archive: Archive, asked: Asked, scope: Scope) -> None:
+        self._archive = archive
+        self._near = (*asked.phrases, *asked.words)[0]
+        self._parameters: dict[str, Any] = {"everything": asked.everything}
+        self._indexed = ["tenant != ''", f"hasAllTokens(words, {_normal('everything')})"]
+        self._indexed += self._scope(scope)
+        self._exact = [self._phrase(*each) for each in enumerate(asked.phrases)]
 
-def _conditions(asked: Asked, scope: Scope) -> tuple[list[str], dict[str, Any]]:
-    conditions = ["tenant != ''", f"hasAllTokens(words, {_normal('everything')})"]
-    parameters: dict[str, Any] = {"everything": asked.everything}
-    for number, phrase in enumerate(asked.phrases):
-        conditions.append(f"hasPhrase(words, {_normal(f'phrase_{number}')})")
-        parameters[f"phrase_{number}"] = phrase
-    for name in ("tenant", "session", "user"):
-        if (value := getattr(scope, name)) is not None:
-            conditions.append(f"{name} = {{{name}:String}}")
-            parameters[name] = value
-    for column, values in (("type", scope.types), ("field", scope.fields)):
-        if values:
-            conditions.append(f"{column} IN {{{column}:Array(String)}}")
-            parameters[column] = list(values)
-    for name, sign in (("since", ">="), ("until", "<")):
-        if (moment := getattr(scope, name)) is not None:
-            # By `time`: whole weeks are passed over.
-            micros = f"fromUnixTimestamp64Micro({{{name}:Int64}}, 'UTC')"
-            conditions.append(f"time {sign} {micros}")
-            parameters[name] = round(moment * 1_000_000)
-    return conditions, parameters
+    def oldest(self, among: int) -> float | None:
+        """Return the time of the ``among``-th newest text with all words; None: there are fewer."""
+        found = self._ask(_CANDIDATE, self._indexed, {"among": among})
+        return found[0]["ts"] if found else None
+
+    def rows(self, rows: int, oldest: float | None) -> list[dict[str, Any]]:
+        """Return the newest rows, none older than ``oldest``."""
+        conditions = [*self._indexed, *self._exact]
+        if oldest is not None:
+            conditions.append("ts >= {oldest:Float64}")
+        more = {"near": self._near, "rows": rows, "oldest": oldest}
+        return self._ask(_HITS, conditions, more)
+
+    def _ask(self, query: str, conditions: list[str], more: dict[str, Any]) -> list[dict[str, Any]]:
+        sql = query.format(
+            conditions="\n    AND ".join(conditions),
+            before=_BEFORE,
+            around=_AROUND,
+            seconds=SECONDS,
+            memory=MEMORY,
+        )
+        given = {name: value for name, value in more.items() if value is not None}
+        try:
+            return self._archive.rows(sql, self._parameters | given)
+        except CommandError as error:
+            text = str(error)
+            if "TIMEOUT_EXCEEDED" in text or "MEMORY_LIMIT_EXCEEDED" in text:
+                raise CommandError(
+                    f"too much to look through within {SECONDS} s and {MEMORY >> 30} GiB: add a"
+                    " rarer word, --tenant, --session or --since"
+                ) from None
+            raise
+
+    def _phrase(self, number: int, phrase: str) -> str:
+        self._parameters[f"phrase_{number}"] = phrase
+        return f"hasPhrase(words, {_normal(f'phrase_{number}')})"
+
+    def _scope(self, scope: Scope) -> Iterator[str]:
+        for name in ("tenant", "session", "user"):
+            if (value := getattr(scope, name)) is not None:
+                yield f"{name} = {{{name}:String}}"
+                self._parameters[name] = value
+        for name, values in (("type", scope.types), ("field", scope.fields)):
+            if values:
+                yield f"{name} IN {{{name}:Array(String)}}"
+                self._parameters[name] = list(values)
+        for name, sign in (("since", ">="), ("until", "<")):
+            if (moment := getattr(scope, name)) is not None:
+                # By `time`: whole weeks are passed over.
+                yield f"time {sign} fromUnixTimestamp64Micro({{{name}:Int64}}, 'UTC')"
+                self._parameters[name] = round(moment * 1_000_000)
 
 
 def _normal(parameter: str) -> str:

@@ -22,7 +22,9 @@ CREATE TABLE IF NOT EXISTS {database}.texts {on_cluster}
 )
 ENGINE = {replacing}(last_seq)
 PARTITION BY toMonday(time)
-ORDER BY (tenant, session, epoch, seq, type, field, fingerprint);
+ORDER BY (tenant, session, epoch, seq, type, field, fingerprint)
+-- Few hits are read, each with as much of its column as a granule has.
+SETTINGS index_granularity = 256;
 
 -- What came, in the order in which it was written: the work of the feed. Building the index costs
 -- more than writing the events, so it is done beside and not before the archive's acknowledgement.
@@ -36,11 +38,17 @@ CREATE TABLE IF NOT EXISTS {database}.texts_work {on_cluster}
     last_seq UInt64,
     events UInt64,
     ts Float64,
+    oldest DateTime64(3, 'UTC') COMMENT 'First ingested_at among the events',
+    newest DateTime64(3, 'UTC') COMMENT 'Last',
     mark UInt64 MATERIALIZED cityHash64(at_ms, tenant, session, epoch, first_seq, last_seq)
 )
 ENGINE = {replacing}
 ORDER BY (at_ms, tenant, session, epoch, first_seq, last_seq)
 TTL toDateTime(intDiv(at_ms, 1000)) + INTERVAL 30 DAY;
+
+-- What is new is in few parts of the table: the others are passed over.
+ALTER TABLE {database}.events_raw {on_cluster}
+    ADD INDEX IF NOT EXISTS by_ingestion ingested_at TYPE minmax GRANULARITY 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.texts_work_feed {on_cluster}
 TO {database}.texts_work
@@ -53,7 +61,9 @@ AS SELECT
     min(seq) AS first_seq,
     max(seq) AS last_seq,
     count() AS events,
-    min(ts) AS ts
+    min(ts) AS ts,
+    min(ingested_at) AS oldest,
+    max(ingested_at) AS newest
 FROM {database}.events_raw
 GROUP BY tenant, session, epoch;
 
@@ -66,11 +76,11 @@ AS
 WITH
     ifNull((SELECT max(seq) FROM {database}.texts WHERE tenant = '' AND session = '' AND epoch = ''), 0) AS done_ms,
     (
-        SELECT groupArray((tenant, session, epoch, first_seq, last_seq, at_ms, ts, mark))
+        SELECT groupArray((tenant, session, epoch, first_seq, last_seq, at_ms, ts, mark, oldest, newest))
         FROM
         (
             SELECT
-                tenant, session, epoch, first_seq, last_seq, at_ms, ts, mark, events,
+                tenant, session, epoch, first_seq, last_seq, at_ms, ts, mark, oldest, newest, events,
                 sum(events) OVER (ORDER BY at_ms, tenant, session, epoch, first_seq, last_seq) AS so_far
             FROM {database}.texts_work
             WHERE at_ms + 60000 > done_ms
@@ -155,6 +165,7 @@ FROM
     ) AS new USING (tenant, session, epoch)
     WHERE (tenant, session, epoch) IN (SELECT w.1, w.2, w.3 FROM (SELECT arrayJoin(work) AS w))
         AND seq BETWEEN low AND high
+        AND ingested_at BETWEEN arrayMin(arrayMap(w -> w.9, work)) AND arrayMax(arrayMap(w -> w.10, work))
         AND type NOT IN ('llm_text', 'thinking', 'tool_output', 'turn_start', 'llm_call_io')
         AND length(data) > 2
 )
@@ -163,7 +174,8 @@ WHERE found.2 != ''
 UNION ALL
 
 -- Pieces are cut anywhere, in the middle of a word too. Those of a call are joined, all again when
--- more of them came; what is longer takes the place of what was shorter.
+-- more of them came (of one that takes longer, those of the last ten minutes); what is longer takes
+-- the place of what was shorter.
 SELECT
     tenant, session, max(who) AS user, epoch, min(number) AS seq, max(number) AS last_seq,
     any(in_turn) AS turn, min(at) AS ts, type,
@@ -193,7 +205,7 @@ FROM
         GROUP BY tenant, session, epoch
     ) AS new USING (tenant, session, epoch)
     WHERE (tenant, session, epoch) IN (SELECT w.1, w.2, w.3 FROM (SELECT arrayJoin(work) AS w))
-        AND seq + 100000 > low
+        AND ingested_at > arrayMin(arrayMap(w -> w.9, work)) - INTERVAL 10 MINUTE
         AND type IN ('llm_text', 'thinking', 'tool_output', 'llm_call_started')
 )
 WHERE type != 'llm_call_started'
