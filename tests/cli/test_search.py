@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from headrace.cli.archive import connect as reading
+from headrace.cli.forget.erase import erase
 from headrace.cli.search.find import Scope, search
 from headrace.cli.search.words import parse
 from headrace.sinks.connection import connect
+from headrace.streams.erasure.order import Order, mark
 from tests.cli.conftest import EPOCH, START, Cli, Stack, line
 from tests.cli.searched import archive
 from tests.support import unique
@@ -264,6 +267,27 @@ def test_an_index_that_lags_behind_says_so(stack: Stack, on_stack: Cli) -> None:
     finally:
         client.command("SYSTEM START VIEW headrace.texts_feed")
         client.close()
+
+
+def test_what_was_erased_is_gone_for_good(stack: Stack, on_stack: Cli) -> None:
+    tenant, salt = unique("searched"), bytes(16)
+    lines = [
+        line(tenant, f"s-{user}", 1, "turn_begin", {"user_message": "my iban"}, user=user)
+        for user in ("ann", "bob")
+    ]
+    archive(stack, tenant, lines)
+    user, session = mark(salt, "user", tenant, "ann"), mark(salt, "session", tenant, "s-ann")
+    order = Order("f-1", tenant, salt, user, frozenset({session}), START)
+    with reading(replace(stack.settings, clickhouse=stack.writer)) as client:
+        erase(client, order, None, lambda _: None)
+        found = client.rows(
+            "SELECT user, session FROM texts WHERE tenant = {t:String}", {"t": tenant}
+        )
+        assert found == [{"user": "bob", "session": "s-bob"}]
+    # What comes later makes the feed run again.
+    archive(stack, tenant, [line(tenant, "s-bob", 2, "turn_begin", {"user_message": "his iban"})])
+    hits = on_stack("search", "iban", "--tenant", tenant, "--json").objects
+    assert [(hit["session"], hit["seq"]) for hit in hits] == [("s-bob", 2), ("s-bob", 1)]
 
 
 WORD: Final = st.text(
