@@ -146,11 +146,13 @@ def _endless(told: list[list[Line]], draw: random.Random) -> Iterator[Line]:
         yield from draw.choice(told)
 
 
+# To another tenant, in the same order: what one insert brings lies together, as in life.
 COPY = """
 INSERT INTO headrace.events_raw (tenant, session, epoch, seq, ts, type, data, v, user, turn)
-SELECT tenant, hex(cityHash64(session, {copy})), hex(cityHash64(epoch, {copy})), seq, ts + {copy},
-    type, data, v, concat(user, '{copy}'), turn
-FROM headrace.events_raw WHERE startsWith(session, 's-')
+SELECT concat('tenant-', toString((toUInt8(substring(tenant, 8)) + {copy} * 4) % 20)),
+    concat(session, '-{copy}'), hex(cityHash64(epoch, {copy})), seq, ts + {copy}, type, data, v,
+    concat(user, '-{copy}'), turn
+FROM headrace.events_raw WHERE match(session, '^s-[0-9a-f]+$')
 """
 
 

@@ -13,7 +13,8 @@ from headrace.cli.faults import CommandError
 from headrace.cli.replay.entries import Event
 from headrace.cli.text import safe_text
 
-_TENANTS: Final = "SELECT DISTINCT tenant FROM events WHERE session = {session:String}"
+# Not the view: whose it is needs no merging of duplicates, which would read every tenant's rows.
+_TENANTS: Final = "SELECT DISTINCT tenant FROM events_raw WHERE session = {session:String}"
 
 # Several processes may speak in one session. Within an epoch seq decides, however the wall clock
 # jumped; between epochs the time, which therefore must not fall within one.

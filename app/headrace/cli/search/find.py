@@ -16,7 +16,7 @@ MEMORY: Final = 1 << 30
 """One search takes no more of a server than this, and says so where it is not enough."""
 COPIES: Final = 4
 """Rows fetched for each that is wanted: the same text may stand in several events, or twice."""
-CANDIDATES: Final = 500
+CANDIDATES: Final = 200
 """Texts with all words that are read at first, the newest, to see whether a phrase is in them."""
 MORE: Final = 8
 """So many times as many are read next, where those were not enough."""

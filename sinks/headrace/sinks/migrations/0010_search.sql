@@ -24,7 +24,7 @@ ENGINE = {replacing}(last_seq)
 PARTITION BY toMonday(time)
 ORDER BY (tenant, session, epoch, seq, type, field, fingerprint)
 -- Few hits are read, each with as much of its column as a granule has.
-SETTINGS index_granularity = 256;
+SETTINGS index_granularity = 128;
 
 -- What came, in the order in which it was written: the work of the feed. Building the index costs
 -- more than writing the events, so it is done beside and not before the archive's acknowledgement.
