@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 .PHONY: help env demo test test-kafka test-otlp check format clean bench bench-hook bench-logs \
         bench-archive bench-metrics bench-metrics-kafka bench-traces bench-audit bench-audit-seal \
         bench-audit-verify bench-scrub bench-pipeline bench-pipeline-kafka bench-latency bench-alerts \
-        bench-backfill bench-storage round-trip
+        bench-backfill bench-storage bench-ten-million round-trip
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ bench-pipeline: $(BENCH) ## Two million events through the whole local chain
 
 bench-pipeline-kafka: $(BENCH) ## The same through a real Apache Kafka
 	$(BIN)/python benchmarks/pipeline.py --kafka
+
+bench-ten-million: $(BENCH) ## Search and replay in ten million events
+	$(BIN)/python benchmarks/ten_million.py
 
 bench-latency: $(BENCH) ## From on_event to a SELECT that sees it
 	$(BIN)/python benchmarks/latency.py

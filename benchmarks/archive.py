@@ -29,6 +29,7 @@ from full_topic import encoded, fill
 from one_worker import Peaks, broker, worker, yardstick
 
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
+from headrace.local.clickhouse.auth import USERS
 from headrace.sinks import schema
 from headrace.sinks.connection import connect
 from headrace.streams import topic_admin
@@ -36,7 +37,7 @@ from headrace.streams import topic_admin
 
 @contextlib.contextmanager
 def clickhouse(folder: Path) -> Iterator[tuple[ClickHouseSettings, int]]:
-    words = {"reader": secrets.token_urlsafe(9), "writer": secrets.token_urlsafe(9)}
+    words = {user: secrets.token_urlsafe(9) for user in USERS}
     credentials = folder / "credentials.json"
     credentials.touch(mode=0o600)
     credentials.write_text(json.dumps(words))

@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, str]] = {
     "sql": "Query the archive.",
     "query": "Ask the questions that people ask: slow tools, cost, loops, cache hits.",
     "sessions": "List the latest sessions.",
+    "search": "Find words in what agents said, called and were told.",
     "replay": "Tell what happened in a session.",
     "export": "Take events out of the archive: JSON lines, Parquet, Arrow, CSV.",
     "tail": "Follow events live from Kafka.",

@@ -40,8 +40,8 @@ child_task_id, child_session_id, prompt_tokens, completion_tokens, cache_read_to
 cache_creation_tokens, reasoning_tokens."""
 
 LOG: Final = "log"
-"""A log record, on agent.logs. ``data``: level, level_no, logger, message; exception, file, line,
-function, thread, process and extra where they are known."""
+"""A log record, on agent.logs. ``data``: level, level_no, logger, message; where known
+exception, stack, file, line, function, thread, process, extra."""
 
 AUDIT_READ: Final = "headrace.audit_read"
 """Somebody is about to read the audit trail; ``user`` is who, and the tenant's evidence it is.
@@ -63,10 +63,6 @@ DROPPED: Final = "headrace.dropped"
 """Events that were numbered and then given up. ``data``: reason, first_seq, last_seq, count.
 All ``count`` dropped numbers lie in first_seq..last_seq; where the span is wider than the count,
 its other numbers were accepted."""
-
-LOG: Final = "log"
-"""A log record, on ``agent.logs``. ``data``: level, level_no, logger, message; where known
-exception, stack, file, line, function, thread, process, extra."""
 
 CHUNKS: Final = frozenset({LLM_TEXT, THINKING, TOOL_OUTPUT})
 """Streaming pieces. Their whole stands in a later event, so they go first when space is short."""

@@ -1,0 +1,290 @@
+"""Search and replay in an archive of ten million events: p50, p95, bytes on disk.
+
+    python benchmarks/ten_million.py [--events 10000000] [--rounds 5] [--json FILE]
+
+Real content of agents (see realistic.py), made various: each recorded session is told again in
+60 variants, in which words are replaced by others of a large vocabulary; a fifth is written as
+lines, the server copies the rest under other names. A hundred sessions have
+10,000 events. Written by the archive's own statement, indexed by its own feed, searched and
+replayed by the code of the commands. Beside the time, the CPU that the server and this process
+took: it says what the time is on a machine that others leave alone. In a directory of its own,
+which is removed at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import random
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import orjson
+from archive import clickhouse
+from realistic import Event, recorded
+
+from headrace.cli.archive import Archive
+from headrace.cli.archive import connect as reading
+from headrace.cli.replay.read import read_session
+from headrace.cli.replay.timeline import build
+from headrace.cli.search.find import Scope, behind, search
+from headrace.cli.search.words import Asked, parse
+from headrace.events.settings import Settings
+from headrace.sinks import schema
+from headrace.sinks.clickhouse import INSERT_SETTINGS
+from headrace.sinks.connection import connect
+
+LONG_SESSIONS = 100
+LONG = 10_000
+TENANTS = 20
+VARIANTS = 60
+COPIES = 5
+"""Of what is written as lines, in all: the server copies under other names."""
+WORDS = 200_000
+REPLACED = 0.3
+BATCH = 50_000
+START = 1_790_000_000.0
+SPAN_S = 6 * 86_400.0
+RARE = "zanzibarite"
+WORD = re.compile(r"\b[a-z]{5,12}\b")
+
+QUERIES: dict[str, tuple[str, Scope, bool]] = {
+    "a rare word": (RARE, Scope(), False),
+    "a word that is nowhere": ("nowhereatall", Scope(), False),
+    "a common word": ("kettle", Scope(), False),
+    "the commonest word": ("the", Scope(), False),
+    "two common words": ("order kettle", Scope(), False),
+    "a phrase": ("two years of guarantee", Scope(), True),
+    "a phrase of common words": ("of the", Scope(), True),
+    "an id": ("JJD0003994012", Scope(), False),
+    "a common word of one tenant": ("kettle", Scope(tenant="tenant-7"), False),
+    "a common word of one user": ("kettle", Scope(user="user-123"), False),
+    "a common word in errors": ("gateway", Scope(fields=("errors",)), False),
+    "a common word of one day": ("parcel", Scope(since=START, until=START + 86_400), False),
+}
+
+
+class Line(NamedTuple):
+    """An event but for its envelope."""
+
+    type: str
+    data: bytes
+
+
+def variants(draw: random.Random) -> list[list[Line]]:
+    """Tell each recorded session again in other words."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    vocabulary = ["".join(draw.choices(letters, k=draw.randint(5, 10))) for _ in range(WORDS)]
+
+    def other(match: re.Match[str]) -> str:
+        if draw.random() > REPLACED:
+            return match[0]
+        # Few words are common and most are rare, as in any language.
+        return vocabulary[int(WORDS * draw.random() ** 4)]
+
+    def retold(event: Event) -> Line:
+        return Line(event.type, orjson.dumps(_retold(event.data, other)))
+
+    return [[retold(event) for event in session] for session in recorded() for _ in range(VARIANTS)]
+
+
+def _retold(value: Any, other: Callable[[re.Match[str]], str]) -> Any:
+    if isinstance(value, str):
+        return WORD.sub(other, value)
+    if isinstance(value, list):
+        return [_retold(inner, other) for inner in value]
+    if isinstance(value, dict):
+        return {key: _retold(inner, other) for key, inner in value.items()}
+    return value
+
+
+def lines(count: int, draw: random.Random) -> Iterator[bytes]:
+    """Yield ``count`` events as the archive takes them, session after session."""
+    told = variants(draw)
+    written = number = 0
+    while written < count:
+        number += 1
+        long = number <= LONG_SESSIONS
+        events: Iterator[Line] = iter(draw.choice(told))
+        if long:
+            events = itertools.islice(_endless(told, draw), LONG)
+        tenant, user = number % TENANTS, draw.randrange(5_000)
+        name = f"long-{number}" if long else f"s-{draw.getrandbits(64):016x}"
+        ts = START + SPAN_S * written / count
+        head = b'{"v":1,"tenant":"tenant-%d","session":"%b","user":"user-%d","epoch":"%016x",' % (
+            tenant,
+            name.encode(),
+            user,
+            draw.getrandbits(64),
+        )
+        turn = 0
+        for seq, (kind, data) in enumerate(events, 1):
+            turn += kind == "turn_begin"
+            yield head + b'"turn":%d,"seq":%d,"ts":%.3f,"type":"%b","data":%b}' % (
+                turn,
+                seq,
+                ts + seq / 20,
+                kind.encode(),
+                data,
+            )
+            written += 1
+
+
+def _endless(told: list[list[Line]], draw: random.Random) -> Iterator[Line]:
+    while True:
+        yield from draw.choice(told)
+
+
+# To another tenant, in the same order: what one insert brings lies together, as in life.
+COPY = """
+INSERT INTO headrace.events_raw (tenant, session, epoch, seq, ts, type, data, v, user, turn)
+SELECT concat('tenant-', toString((toUInt8(substring(tenant, 8)) + {copy} * 4) % 20)),
+    concat(session, '-{copy}'), hex(cityHash64(epoch, {copy})), seq, ts + {copy}, type, data, v,
+    concat(user, '-{copy}'), turn
+FROM headrace.events_raw WHERE match(session, '^s-[0-9a-f]+$')
+"""
+
+
+def fill(client: Any, count: int) -> float:
+    """Write the events. Returns seconds."""
+    draw = random.Random(1)
+    begin = time.monotonic()
+    long = LONG_SESSIONS * LONG
+    source = lines(long + (count - long) // COPIES, draw)
+    written = 0
+    while batch := list(itertools.islice(source, BATCH)):
+        if written == 0:
+            batch[0] = batch[0].replace(b'"data":{', b'"data":{"note":"%b",' % RARE.encode(), 1)
+        draw.shuffle(batch)
+        client.raw_insert(
+            "headrace.events_raw",
+            insert_block=b"\n".join(batch),
+            settings=dict(INSERT_SETTINGS),
+            fmt="JSONEachRow",
+        )
+        written += len(batch)
+        print(f"\r{written:,} written in {time.monotonic() - begin:.0f} s", end="", flush=True)
+    for copy in range(1, COPIES):
+        client.command(COPY.format(copy=copy))
+        print(f"\rcopied {copy} of {COPIES - 1} times", end="", flush=True)
+    print()
+    return time.monotonic() - begin
+
+
+def wait_for_index(client: Any, archive: Archive, count: int) -> float:
+    """Run the feed without its pauses until nothing is left."""
+    begin = time.monotonic()
+    while left := behind(archive, 0):
+        print(f"\r{left:,} of {count:,} not in the index", end="", flush=True)
+        client.command("SYSTEM REFRESH VIEW headrace.texts_feed")
+        client.command("SYSTEM WAIT VIEW headrace.texts_feed")
+    print()
+    return time.monotonic() - begin
+
+
+class Stopwatch:
+    """Times calls, and the CPU of the server and of this process. Milliseconds."""
+
+    def __init__(self, server: int) -> None:
+        self._stat = Path(f"/proc/{server}/stat")
+        self.took: list[float] = []
+        self.cpu: list[float] = []
+
+    def time(self, call: Callable[[], int]) -> int:
+        before, begin = self._cpu(), time.perf_counter()
+        found = call()
+        self.took.append((time.perf_counter() - begin) * 1_000)
+        self.cpu.append((self._cpu() - before) * 1_000)
+        return found
+
+    def result(self, found: int) -> dict[str, float]:
+        """The first call (cold), then the others."""
+        warm = sorted(self.took[1:])
+        return {
+            "found": found,
+            "first": round(self.took[0], 1),
+            "p50": round(statistics.median(warm), 1),
+            "p95": round(warm[int(len(warm) * 0.95)], 1),
+            "cpu": round(statistics.mean(self.cpu[1:]), 1),
+        }
+
+    def _cpu(self) -> float:
+        spent = self._stat.read_text().rpartition(")")[2].split()
+        ticks = int(spent[11]) + int(spent[12])
+        return ticks / os.sysconf("SC_CLK_TCK") + time.process_time()
+
+
+def _count(archive: Archive, asked: Asked, scope: Scope) -> int:
+    return len(search(archive, asked, scope, 20))
+
+
+def searches(archive: Archive, server: int, rounds: int) -> dict[str, Any]:
+    results = {}
+    for name, (text, scope, phrase) in QUERIES.items():
+        asked = parse(text, phrase=phrase)
+        watch = Stopwatch(server)
+        for _ in range(rounds + 1):
+            found = watch.time(partial(_count, archive, asked, scope))
+        results[name] = watch.result(found)
+        print(f"{name:32} {results[name]}", flush=True)
+    return results
+
+
+def _replayed(archive: Archive, number: int) -> int:
+    return sum(1 for _ in build(read_session(archive, f"long-{number}", None)))
+
+
+def replays(archive: Archive, server: int) -> dict[str, Any]:
+    """Read and build the long sessions, each once."""
+    watch = Stopwatch(server)
+    for number in range(1, LONG_SESSIONS + 1):
+        entries = watch.time(partial(_replayed, archive, number))
+    result = watch.result(entries)
+    print(f"replay of {LONG:,} events {result}", flush=True)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
+        folder = Path(name)
+        with clickhouse(folder) as (target, server):
+            schema.apply(target)
+            client = connect(target, timeout=600)
+            with reading(Settings(state_dir=folder, clickhouse=target)) as archive:
+                result: dict[str, Any] = {"filled": fill(client, given.events)}
+                result["events"] = archive.rows("SELECT count() AS n FROM events_raw")[0]["n"]
+                result["indexing"] = wait_for_index(client, archive, given.events)
+                result["bytes"] = {
+                    row["table"]: {"rows": row["rows"], "disk": row["disk"], "parts": row["parts"]}
+                    for row in archive.rows(
+                        "SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS disk,"
+                        " count() AS parts FROM system.parts"
+                        " WHERE active AND database = 'headrace' GROUP BY table"
+                    )
+                }
+                print(json.dumps(result, indent=1), flush=True)
+                result["search"] = searches(archive, server, given.rounds)
+                result["replay"] = replays(archive, server)
+    print(json.dumps(result, indent=1))
+    if given.json:
+        given.json.write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
