@@ -13,6 +13,7 @@ import pytest
 from agentao.agents.bg_store import BackgroundTaskStore
 from agentao.cancellation import CancellationToken
 from agentao.replay import ReplayConfig
+from agentao.runtime.turn import TurnInProgressError
 from agentao.transport import AgentEvent, EventType, NullTransport, SdkTransport
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -20,7 +21,7 @@ from headrace.cli.demo.llm_server import Reply, ToolCall
 from headrace.producers import traceparent
 from headrace.producers.agentao import attach
 from tests.agentao.recording import CallTool, Recorder, Studio
-from tests.support import wait_until_sync
+from tests.support import wait_until, wait_until_sync
 
 
 class CoreOnly:
@@ -446,3 +447,30 @@ async def test_a_given_trace_is_that_of_every_turn(studio: Studio, recorder: Rec
     with attach(recorder, agent, trace="00-given"), TRACER.start_as_current_span("user_chat"):
         await agent.arun("one")
     assert turns_of(recorder) == [("00-given",)]
+
+
+async def test_calls_that_come_to_nothing_are_as_they_were(
+    studio: Studio, recorder: Recorder
+) -> None:
+    go_on = threading.Event()
+    agent = studio.agent(
+        [Reply(tools=(ToolCall("wait", {}),)), Reply("one")],
+        tools=[CallTool("wait", lambda **_: str(go_on.wait(30)))],
+    )
+    token: Any = CancellationToken()
+    with attach(recorder, agent), TRACER.start_as_current_span("user_chat"):
+        never_begun = asyncio.create_task(agent.arun("none"))
+        never_begun.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await never_begun
+        wrong: Any = {"no_such": "argument"}
+        with pytest.raises(TypeError):
+            await agent.arun("none", **wrong)
+        # A second turn is refused while one runs; both calls have the same token.
+        first = asyncio.create_task(agent.arun("one", cancellation_token=token))
+        await wait_until(lambda: "tool_start" in recorder.types(), what="the tool runs")
+        with pytest.raises(TurnInProgressError):
+            await agent.arun("one", cancellation_token=token)
+        go_on.set()
+        assert await first == "one"
+    assert len(turns_of(recorder)) == 1
