@@ -185,10 +185,21 @@ def test_the_innermost_holds_and_turns_that_never_end_leave_nothing(
 def test_two_producers_do_not_speak_for_each_other(
     make: Make, producer: Unshipped, logger: logging.Logger, spool_dir: Path
 ) -> None:
-    with make(tenant="globex", spool_dir=spool_dir.parent / "other").bind("theirs"):
-        logger.info("x")
-    (one,) = logged(spool_dir)
-    assert one.session == "unbound"
+    other = make(tenant="globex", spool_dir=spool_dir.parent / "other")
+    logger.addHandler(LogHandler(other))
+    with other.bind("theirs"):
+        logger.info("theirs")
+        with producer.bind("ours"):
+            logger.info("both")
+        logger.info("named", extra={"session_id": "s-9"})
+    logger.info("nobody's")
+    ours, others = logged(spool_dir), logged(spool_dir.parent / "other")
+    assert [(one.session, one.data["message"]) for one in ours] == [
+        ("ours", "both"),
+        ("s-9", "named"),
+        ("unbound", "nobody's"),
+    ]
+    assert [one.session for one in others] == ["theirs", "theirs", "s-9", "unbound"]
 
 
 def test_tasks_of_asyncio_keep_their_sessions(

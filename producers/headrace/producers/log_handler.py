@@ -43,7 +43,8 @@ class LogHandler(logging.Handler):
     ``logging.getLogger("agentao").addHandler(LogHandler(producer))``. Never blocks, never raises,
     whatever is logged, from any thread, from signal handlers and after a fork. Whose a record is:
     ``extra={"session_id": …, "user_id": …}``, else the session that is bound to the context, or
-    whose turn it is in; else it goes to the session ``unbound``. The tenant is the producer's: one
+    whose turn it is in; else it goes to the session ``unbound``. What is logged in a session of
+    another producer, another tenant's perhaps, is left to that one's handler. The tenant is the producer's: one
     in ``extra`` that is another stays there.
 
     ``stdout``: True, or a stream, gets each record as a line of JSON, too. That waits where the
@@ -92,6 +93,8 @@ class LogHandler(logging.Handler):
     def _emit(self, record: logging.LogRecord, depth: int) -> None:
         """Take a record that is logged while ``depth`` others are: by a signal, by a __str__."""
         said = read(record, self._producer.tenant, format_it=depth < MAX_DEPTH)
+        if said.session is None and self._producer.stands_aside:
+            return
         body = encoded(said.data, self._producer.max_event_bytes)
         whose = self._whose(said)
         kind = _HIGH if said.data["level_no"] >= logging.ERROR else _LOW

@@ -242,6 +242,11 @@ class EventProducer:
         """Return whose the running code is, by :meth:`bind` or by the turn that it is part of."""
         return whose.find(self._journal)
 
+    @property
+    def stands_aside(self) -> bool:
+        """Whether the running code is in a session of other producers alone."""
+        return whose.of_others(self._journal)
+
     # ── delivery ─────────────────────────────────────────────────────────────
 
     def report(self) -> Report:

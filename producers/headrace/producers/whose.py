@@ -65,3 +65,8 @@ def find(owner: object) -> Binding | None:
             return one.binding
         one = one.before
     return None
+
+
+def of_others(owner: object) -> bool:
+    """Whether the running code is another producer's, and not this one's as well."""
+    return CURRENT.get() is not None and find(owner) is None
