@@ -44,8 +44,8 @@ class LogHandler(logging.Handler):
     whatever is logged, from any thread, from signal handlers and after a fork. Whose a record is:
     ``extra={"session_id": …, "user_id": …}``, else the session that is bound to the context, or
     whose turn it is in; else it goes to the session ``unbound``. What is logged in a session of
-    another producer, another tenant's perhaps, is left to that one's handler. The tenant is the producer's: one
-    in ``extra`` that is another stays there.
+    another producer, another tenant's perhaps, is left to that one's handler. The tenant is the
+    producer's: one in ``extra`` that is another stays there.
 
     ``stdout``: True, or a stream, gets each record as a line of JSON, too. That waits where the
     stream does.
