@@ -25,7 +25,7 @@ SELECT concat(
     ',"epoch":', toJSONString(epoch),
     ',"seq":', toString(seq),
     ifNull(concat(',"turn":', toString(turn)), ''),
-    ',"ts":', toString(ts),
+    ',"ts":', toString(toFloat32(ts)),
     ',"type":', toJSONString(type),
     multiIf(
         isNull(duration_ms), '',
