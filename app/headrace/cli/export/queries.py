@@ -25,7 +25,7 @@ SELECT concat(
     ',"epoch":', toJSONString(epoch),
     ',"seq":', toString(seq),
     ifNull(concat(',"turn":', toString(turn)), ''),
-    ',"ts":', toString(toFloat32(ts)),
+    ',"ts":', toString(ts),
     ',"type":', toJSONString(type),
     multiIf(
         isNull(duration_ms), '',
