@@ -17,8 +17,9 @@ STREAMED: Final = {
     # What the server holds of a Parquet file before it writes it.
     "output_format_parquet_row_group_size": 65_536,
     "output_format_parquet_row_group_size_bytes": 16 << 20,
-    # Each thread holds blocks of its own, and one keeps a disk busy.
+    # Each thread holds blocks of its own, and one keeps a disk busy; events may be large.
     "max_threads": 1,
+    "max_block_size": 8_192,
 }
 LONGEST_SECONDS: Final = 3_600
 """An export may take so long where the server gives its readers less: the local one's most."""
