@@ -17,6 +17,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from headrace.cli.backfill.letters import BEYOND
 from headrace.cli.verify.accounting import State
 from headrace.cli.verify.queries import Scope
 from headrace.cli.verify.run import verify
@@ -103,6 +104,10 @@ class BackfillBehaviour:
         verdict = await asyncio.to_thread(verify, rig.settings, Scope(rig.tenant))
         assert (verdict.totals.accepted, verdict.totals.archived) == (2000, 2000)
         assert verdict.adds_up
+        # Sent as it stands, it is the archive's to refuse.
+        sent = await dead_letter_box.redrive(rig.settings, [letters[0].place])
+        assert [one.place for one in sent] == [letters[0].place]
+        await wait_until(lambda: _refused(rig, b"oops"), 60, what="refused by the archive")
 
     async def test_killed_in_the_middle_nothing_is_missing_or_twice(self, rig: Rig) -> None:
         count = 60_000
@@ -153,6 +158,11 @@ def _acknowledged(rig: Rig) -> int:
     """How far the file's mark says that it was sent."""
     marks = (rig.directory / "backfill").glob("*.json")
     return max((orjson.loads(mark.read_bytes())["end"] for mark in marks), default=0)
+
+
+async def _refused(rig: Rig, value: bytes) -> bool:
+    there = await dead_letter_box.list_letters(rig.settings)
+    return [one.size for one in there if one.place.offset < BEYOND] == [len(value)]
 
 
 async def _committed(rig: Rig, count: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 
 from headrace.cli.backfill import reading
 from headrace.cli.backfill.convert import Converted, Converter
-from headrace.cli.backfill.letters import BEYOND, place_of
+from headrace.cli.backfill.letters import BEYOND, letter, place_of
 from headrace.cli.backfill.reading import Long, TruncatedFileError, blocks, unpacked
 from headrace.cli.faults import CommandError
 from headrace.events.envelope import decode, split_prefix
+from headrace.events.settings import Settings
+from headrace.streams.dead_letters import WHOLE
 
 _MOST = 900_000
 _GOOD = st.builds(
@@ -198,3 +201,14 @@ def test_a_bad_line_has_one_place_whatever_its_file_is_called() -> None:
     assert place_of(bad, b"f") == place_of(bad._replace(line=b"oops"), b"f")
     assert place_of(bad, b"f") != place_of(bad._replace(number=2), b"f")
     assert BEYOND <= place_of(bad, b"f") < 2**63
+
+
+def test_where_events_are_scrubbed_nothing_of_a_bad_line_is_kept(tmp_path: Path) -> None:
+    (bad,) = converted(b"my secret").bad
+    settings = Settings(tmp_path, scrub=tmp_path / "scrub.toml")
+    value, headers = letter(bad, name="f", file=b"f", settings=settings)
+    assert value is None
+    assert dict(headers)[WHOLE] == b"9"
+    assert b"secret" not in b"".join(word for _, word in headers)
+    value, _ = letter(bad, name="f", file=b"f", settings=Settings(tmp_path))
+    assert value == b"my secret"

@@ -106,7 +106,7 @@ class Converter:
         self._tenant = tenant
         self._most = max_event_bytes
         self._sessions: dict[tuple[str, str], _Session] = {}
-        self._types: dict[str, bytes] = {}
+        self._types: dict[str, tuple[bytes, bool]] = {}
         self._prefixes: dict[bytes, tuple[str, str, str] | None] = {}
         self._replays = Replays()
         self._number = 0
@@ -115,10 +115,18 @@ class Converter:
         """Convert the next lines."""
         done = Converted()
         add, most, number = done.events.append, self._most, self._number
+        default, numbered = self._tenant, self._numbered
         for line in lines:
             number += 1
             try:
-                event = self._quickly(line)
+                read = _decode(line)  # type: ignore[arg-type] # what is Long raises
+                if not line.isascii():  # type: ignore[union-attr]
+                    line.decode()  # type: ignore[union-attr] # the archive refuses what is not UTF-8
+                tenant = read.tenant or default
+                if read.epoch is None and read.seq is None and tenant:
+                    event: bytes | None = numbered(line, read, tenant)
+                else:
+                    event = self._taken(line, read)
             except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, RecursionError):
                 event = self._slowly(line, number, done)
             if event is None:
@@ -129,67 +137,63 @@ class Converter:
 
     def ends(self) -> list[bytes]:
         """Return the end markers of the epochs that the file gave: nothing will follow."""
-        part = self._type(types.EPOCH_END)
+        part, _ = self._type(types.EPOCH_END)
         data = b'{"reason":"backfilled","dropped":{}}'
         return [
             b'%b%d,"ts":%a%b%b}' % (at.begin, at.seq + 1, at.ts, part, data)
             for at in self._sessions.values()
         ]
 
-    def _quickly(self, line: Any) -> bytes | None:
-        read = _decode(line)
-        if not line.isascii():
-            line.decode()  # what is not UTF-8 is refused by the archive, and so here
-        if read.epoch is not None or read.seq is not None:
-            return self._with_identity(line, read)
-        if not read.tenant:
-            self._need_tenant(read)
-        return self._numbered(line, read)
-
-    def _numbered(self, line: bytes, read: _Line, extra: bytes = b"") -> bytes:
+    def _numbered(self, line: Any, read: _Line, tenant: str, extra: bytes = b"") -> bytes:
         """Give a line its number. Raises ValidationError before it takes one."""
-        data, ts, kind, tenant = bytes(read.data), read.ts, read.type, read.tenant or ""
-        if not (0 <= ts < _MAX_TS and read.session and kind and data[:1] == b"{"):
+        data, ts, kind, session = bytes(read.data), read.ts, read.type, read.session
+        if not (0 <= ts < _MAX_TS and session and kind and data[:1] == b"{"):
             raise msgspec.ValidationError
-        key = (tenant, read.session)
         known = self._types.get(kind)
         if known is None:
             known = self._type(kind)
-        at = self._sessions.get(key)
+        at = self._sessions.get((tenant, session))
         if at is None:
-            at = self._sessions[key] = _Session(*key, line)
+            at = self._sessions[tenant, session] = _Session(tenant, session, line)
         at.seq += 1
         at.ts = ts
+        part, is_edge = known
+        if is_edge:
+            return self._edge(at, kind) % (at.begin, at.seq, ts, part, data, extra)
+        return b'%b%d%b,"ts":%a%b%b%b}' % (at.begin, at.seq, at.in_turn, ts, part, data, extra)
+
+    def _edge(self, at: _Session, kind: str) -> bytes:
+        """Begin or end a turn; how a line of it is written."""
         if kind == types.TURN_BEGIN:
             at.turn += 1
             at.in_turn = b',"turn":%d' % at.turn
-        more = at.in_turn
+        form = b"%b%d" + at.in_turn + b',"ts":%a%b%b%b}'
         if kind == types.TURN_END:
             at.in_turn = b""
-        return b'%b%d%b,"ts":%a%b%b%b}' % (at.begin, at.seq, more, ts, known, data, extra)
+        return form
 
-    def _type(self, kind: str) -> bytes:
+    def _type(self, kind: str) -> tuple[bytes, bool]:
+        """Return how a type is written, and whether it begins or ends a turn."""
         if len(self._types) >= _MAX_CACHED:
             self._types.clear()
-        part = self._types[kind] = b',"type":%b,"data":' % orjson.dumps(kind)
-        return part
+        part = b',"type":%b,"data":' % orjson.dumps(kind)
+        known = self._types[kind] = part, kind in {types.TURN_BEGIN, types.TURN_END}
+        return known
 
-    def _with_identity(self, line: bytes, read: _Line) -> bytes:
+    def _with_identity(self, line: bytes, read: _Line, extra: bytes) -> bytes:
         """Keep a line's identity; its bytes too, if a reader finds the identity where ours has it.
 
         The prefix is compared with what the whole line says: a key may stand there twice.
         """
-        if not read.tenant:
-            read.tenant = self._tenant
         _check_identity(read)
         prefix = line[: line.find(SEQ_MARK)]
         if prefix not in self._prefixes:
             if len(self._prefixes) >= _MAX_CACHED:
                 self._prefixes.clear()
             self._prefixes[prefix] = _identity_in(prefix)
-        if self._prefixes[prefix] == (read.tenant, read.session, read.epoch):
+        if self._prefixes[prefix] == (read.tenant, read.session, read.epoch) and not extra:
             return line
-        return written(read)
+        return written(read, extra)
 
     def _slowly(self, line: bytes | Long, number: int, done: Converted) -> bytes | None:
         """Look closer at a line that is not as expected."""
@@ -224,19 +228,15 @@ class Converter:
         done.bad.append(Bad(number, line, why))
         return None
 
-    def _taken(self, line: bytes, read: _Line, extra: bytes = b"") -> bytes:
+    def _taken(self, line: Any, read: _Line, extra: bytes = b"") -> bytes:
+        """Take a line as it is: with an identity, or without."""
+        tenant = read.tenant or self._tenant
         if read.epoch is not None or read.seq is not None:
-            read.tenant = read.tenant or self._tenant
-            _check_identity(read)
-            return written(read, extra)
-        self._need_tenant(read)
-        return self._numbered(line, read, extra)
-
-    def _need_tenant(self, read: _Line) -> None:
-        if not read.tenant:
-            if not self._tenant:
-                raise CommandError("a line names no tenant: say whose events these are (--tenant)")
-            read.tenant = self._tenant
+            read.tenant = tenant
+            return self._with_identity(line, read, extra)
+        if not tenant:
+            raise CommandError("a line names no tenant: say whose events these are (--tenant)")
+        return self._numbered(line, read, tenant, extra)
 
 
 def written(read: _Line, extra: bytes = b"") -> bytes:

@@ -23,6 +23,8 @@ from headrace.events.errors import Poison
 from headrace.events.settings import Settings
 from headrace.streams import dead_letters as names
 
+KEY: Final = b"backfill"
+"""In place of the session, which a line that cannot be read does not say."""
 PARTITION: Final = 0
 BEYOND: Final = 1 << 62
 """Offsets from here on are no records'."""
@@ -76,7 +78,7 @@ async def send(settings: Settings, letters: Sequence[tuple[bytes | None, Any]]) 
         try:
             await producer.start()
             queue = settings.topic(topics.DEAD_LETTERS)
-            sent = [await producer.send(queue, v, headers=h) for v, h in letters]
+            sent = [await producer.send(queue, v, KEY, headers=h) for v, h in letters]
             await asyncio.gather(*sent)
             return
         except (KafkaError, OSError, asyncio.TimeoutError):

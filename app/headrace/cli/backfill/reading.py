@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final, NamedTuple
 
-BLOCK: Final = 512 * 1024
+BLOCK: Final = 1024 * 1024
 """Bytes asked of a file at once."""
 MAX_LINE: Final = 16 * 1024 * 1024
 """Bytes of a line; of a longer one only the beginning is kept."""

@@ -24,7 +24,7 @@ from headrace.cli.state_file import StateFile
 from headrace.cli.tail_file import formats
 from headrace.cli.tail_file.cutting import Cutter, Raw
 from headrace.cli.tail_file.dates import BACK, Days
-from headrace.cli.tail_file.rotated import missed
+from headrace.cli.tail_file.rotated import FIRST, missed, name_of
 from headrace.events import types
 from headrace.producers.kafka_log import shortened
 from headrace.producers.lane import Checkpoint
@@ -38,8 +38,6 @@ QUIET: Final = 1.0
 """Seconds of silence after which a record that has been begun is taken for whole."""
 SAVE_EVERY: Final = 1.0
 """Seconds between two writes of a position."""
-FIRST: Final = 4096
-"""Bytes of a first line that tell an incarnation."""
 _CLOCKS: Final = re.compile(rb"^(\d\d):(\d\d):(\d\d)\.\d{3} ", re.MULTILINE)
 
 
@@ -64,7 +62,7 @@ class Position:
 
     inode: int = 0
     first: str = ""
-    """The beginning of the incarnation's first line, in hexadecimal."""
+    """SHA-256 of the incarnation's first line: what it says is nobody's business here."""
     offset: int = 0
     seq: int = 0
     day: int = 0
@@ -126,7 +124,7 @@ class FollowedFile:
         self._acknowledged = self._at = saved
         self._ended = False
         if saved.first:
-            self._left = deque(missed(self.path, saved.inode, bytes.fromhex(saved.first)))
+            self._left = deque(missed(self.path, saved.inode, saved.first))
 
     def read(self) -> Chunk | None:
         if self._again:
@@ -176,17 +174,18 @@ class FollowedFile:
             self._ended = self._whose.once
             return False
         first, newline, _ = os.pread(fd, FIRST, 0).partition(b"\n")
+        name = name_of(first)
         if not (newline or len(first) == FIRST or (first and self._whose.once)):
             os.close(fd)
             self._ended = self._whose.once
             return False
         self._fd, self._first, inode = fd, first, os.fstat(fd).st_ino
         old = self._at
-        goes_on = old.first == first.hex() and os.fstat(fd).st_size >= old.offset
+        goes_on = old.first == name and os.fstat(fd).st_size >= old.offset
         self._at = (
             replace(old, inode=inode)
             if goes_on
-            else Position(inode, first.hex(), incarnation=self._incarnation)
+            else Position(inode, name, incarnation=self._incarnation)
         )
         self._start(first)
         return True

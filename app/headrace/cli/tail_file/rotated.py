@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Final
 
+FIRST: Final = 4096
+"""Bytes of a first line that tell an incarnation."""
 _PACKED: Final = frozenset({".gz", ".zst", ".xz", ".bz2"})
 
 
-def missed(path: Path, inode: int, first: bytes) -> list[Path]:
+def missed(path: Path, inode: int, first: str) -> list[Path]:
     """Return what is to be read before ``path`` itself, oldest first.
 
     That is the file that was being read (by its inode and first line), and those that came between
@@ -32,9 +35,14 @@ def _is_plain(path: Path) -> bool:
     return path.is_file() and path.suffix not in _PACKED
 
 
-def _begins(path: Path, first: bytes) -> bool:
+def name_of(first: bytes) -> str:
+    """Return what tells a first line from others."""
+    return hashlib.sha256(first).hexdigest()
+
+
+def _begins(path: Path, first: str) -> bool:
     with path.open("rb") as file:
-        return file.read(len(first)) == first
+        return name_of(file.read(FIRST).partition(b"\n")[0]) == first
 
 
 def _escaped(name: str) -> str:
