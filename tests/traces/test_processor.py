@@ -172,6 +172,21 @@ async def test_the_points_reach_the_end(tmp_path: Path) -> None:
     assert acked[-1] >= len(LINES) - AT_A_TIME
 
 
+async def test_who_is_killed_before_it_has_caught_up_saves_nothing(tmp_path: Path) -> None:
+    """Else its state would leave out what had been written, and the next one would not find it."""
+    link = MemoryLink()
+    await life(tmp_path, link, until=40, save=False)
+    for until in (0, 20):
+        worker = Worker(tmp_path, link)
+        await worker.run(until, save=False)
+        await worker.try_to_save()
+        remove_directory(worker.processor.app)
+        assert link.saved is None
+    await life(tmp_path, link, until=len(LINES), save=True)
+    assert link.saved is not None
+    assert [value for _, _, value in link.spans] == spans_of(LINES)
+
+
 async def test_what_agent_spans_does_not_take_ends_the_worker(tmp_path: Path) -> None:
     class Small(MemoryLink):
         async def write(self, _partition: int, made: Sequence[Made]) -> tuple[int, int]:

@@ -33,14 +33,14 @@ class Written:
     """
 
     def __init__(self) -> None:
-        self._place = Place(-1, 0)
+        self.place = Place(-1, 0)
         self._ids: set[str] = set()
 
     def add(self, place: Place, span: str) -> None:
-        if place > self._place:
-            self._place, self._ids = place, set()
-        if place == self._place:
+        if place > self.place:
+            self.place, self._ids = place, set()
+        if place == self.place:
             self._ids.add(span)
 
     def has(self, place: Place, span: str) -> bool:
-        return place < self._place or (place == self._place and span in self._ids)
+        return place < self.place or (place == self.place and span in self._ids)

@@ -119,6 +119,11 @@ class Partition:
         """Whether a span stands in agent.spans already."""
         return self._written.has(place, span)
 
+    @property
+    def recalling(self) -> bool:
+        """Whether spans are written that are still to be made again: then it is not to be saved."""
+        return self._written.place.offset >= self.offset
+
     # ── reading the source ───────────────────────────────────────────────────
 
     def take(self, records: Sequence[Any], now: float) -> list[Made]:

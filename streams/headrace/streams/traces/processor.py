@@ -255,7 +255,7 @@ class TracesProcessor:
             self._metrics.traces_erased.inc(erased)
             mine.saved = None if erased else mine.saved
         now = (mine.state.offset, mine.end)
-        if now != mine.saved:
+        if now != mine.saved and not mine.state.recalling:
             await link.save(number, mine.state.as_data(), mine.end)
             mine.saved = now
 
