@@ -105,6 +105,10 @@ def test_totals_for_scripts(tmp_path: Path) -> None:
     assert totals["alerts_fired"] == totals["alerts_resolved"] == 5
     assert totals["webhooks_verified"] >= 10
     assert totals["webhooks_refused"] == 0
+    axes = totals["four_axes"]
+    assert len(axes["trace"]) == 32
+    assert min(axes["log_records"], axes["spans"], axes["tool_calls"]) > 0
+    assert axes["agree"] is True
     for what in (
         "tool_failures",
         "permission_denials",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
 import threading
 import time
 from collections import Counter
@@ -19,7 +21,7 @@ from headrace.cli.demo.scenarios import SCENARIOS, Scenario
 from headrace.cli.faults import CommandError
 from headrace.cli.progress import Line
 from headrace.events.settings import Settings
-from headrace.producers import EventProducer
+from headrace.producers import EventProducer, LogHandler
 from headrace.producers.report import Report
 
 DELIVERY_SECONDS: Final = 30.0
@@ -29,15 +31,18 @@ ARCHIVE_SECONDS: Final = 60.0
 HURRY_SECONDS: Final = 0.5
 """For what an interrupted demo still has on its way: nobody will look at it."""
 
+AGENTAO_LOG: Final = logging.getLogger("agentao")
+
 Ensemble = list[tuple[Scenario, Any]]
 """Each scenario with its agent."""
 
-_ARCHIVED: Final = "SELECT count() AS events FROM events"
+_ARCHIVED: Final = """\
+SELECT (SELECT count() FROM events) + (SELECT count() FROM logs_raw FINAL) AS records"""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the producers say that they took, all tenants together."""
+    """What the producers and the log handlers say that they took, all tenants together."""
 
     accepted: int = 0
     delivered: int = 0
@@ -75,11 +80,12 @@ async def rehearsal(llm: ScriptedLLM, directory: Path) -> AsyncIterator[asyncio.
 
 
 async def perform(ensemble: Ensemble, settings: Settings, spool: Path, line: Line) -> Accepted:
-    """Let all agents play at the same time; return once Kafka has every event.
+    """Let all agents play at the same time; return once Kafka has every event and log record.
 
     Raises CommandError where it does not get them.
     """
     producers: dict[str, EventProducer] = {}
+    handlers: list[LogHandler] = []
     patience = HURRY_SECONDS
     try:
         for tenant in sorted({scenario.tenant for scenario, _ in ensemble}):
@@ -89,13 +95,17 @@ async def perform(ensemble: Ensemble, settings: Settings, spool: Path, line: Lin
                 topic_prefix=settings.topic_prefix,
                 spool_dir=spool,
             )
+            handlers.append(LogHandler(producers[tenant], logging.INFO))
+            AGENTAO_LOG.addHandler(handlers[-1])
         await _all(ensemble, producers, line)
         line.say("Carrying what is left to Kafka")
         patience = DELIVERY_SECONDS
     finally:
+        for handler in handlers:
+            AGENTAO_LOG.removeHandler(handler)
         closing = (asyncio.to_thread(p.close, patience) for p in producers.values())
         reports = await asyncio.gather(*closing)
-    return _sum(reports)
+    return _sum([*reports, *(handler.report() for handler in handlers)])
 
 
 async def _all(ensemble: Ensemble, producers: dict[str, EventProducer], line: Line) -> None:
@@ -112,6 +122,8 @@ async def _all(ensemble: Ensemble, producers: dict[str, EventProducer], line: Li
                 session=scenario.session,
                 agent_name=scenario.agent,
                 confirm_timeout=scenario.confirm_timeout,
+                # As the web application that the agent works in would have it.
+                trace=f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01",
             ),
         )
         done += 1
@@ -129,7 +141,7 @@ async def _all(ensemble: Ensemble, producers: dict[str, EventProducer], line: Li
 def _sum(reports: list[Report]) -> Accepted:
     waiting = sum(report.spooled for report in reports)
     if waiting:
-        raise CommandError(f"Kafka did not take {waiting} events within {DELIVERY_SECONDS:g} s")
+        raise CommandError(f"Kafka did not take {waiting} records within {DELIVERY_SECONDS:g} s")
     dropped: Counter[str] = Counter()
     for report in reports:
         dropped.update(report.dropped)
@@ -141,18 +153,18 @@ def _sum(reports: list[Report]) -> Accepted:
 
 
 def count_archived(archive: Archive) -> int:
-    """Count the distinct events that can be queried."""
-    count: int = archive.rows(_ARCHIVED)[0]["events"]
+    """Count the distinct events and log records that can be queried."""
+    count: int = archive.rows(_ARCHIVED)[0]["records"]
     return count
 
 
 async def wait_archived(archive: Archive, wanted: int, line: Line) -> None:
-    """Wait until that many events can be queried. Raises CommandError when they do not come."""
+    """Wait until that many of them can be queried. Raises CommandError when they do not come."""
     deadline = time.monotonic() + ARCHIVE_SECONDS
     while (count := count_archived(archive)) < wanted:
-        line.say(f"Archiving {wanted:,} events", done=count, total=wanted)
+        line.say(f"Archiving {wanted:,} events and log records", done=count, total=wanted)
         if time.monotonic() > deadline:
             raise CommandError(
-                f"the archive has {count:,} of {wanted:,} events after {ARCHIVE_SECONDS:g} s"
+                f"the archive has {count:,} of {wanted:,} records after {ARCHIVE_SECONDS:g} s"
             )
         await asyncio.sleep(0.05)

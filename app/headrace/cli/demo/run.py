@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.cli.archive import connect
 from headrace.cli.demo.alarms import RULES, wait_alerts
+from headrace.cli.demo.axes import Axes, look
 from headrace.cli.demo.backstage import places, until_interrupted
 from headrace.cli.demo.evidence import Trail, trail
 from headrace.cli.demo.llm_server import ScriptedLLM
@@ -42,12 +43,12 @@ def run(*, as_json: bool = False, keep: bool = False, state_dir: Path | None = N
         played = until_interrupted(_demo(keep, state_dir, line))
     sent, found = played.sent, played.found
     archived = found.verdict.totals.archived
-    fine = found.verdict.adds_up and played.trail.report.whole
+    fine = found.verdict.adds_up and played.trail.report.whole and played.axes.agree
     fine = fine and archived == played.before + sent.accepted - sent.lost
     if as_json:
         print_json(_json(played) | {"adds_up": fine, "seconds": _since(started)})
     else:
-        show(found, sent, played.heard, played.trail)
+        show(found, sent, played.heard, played.trail, played.axes)
         if keep or state_dir:
             where(played.state)
     return 0 if fine else 1
@@ -63,6 +64,7 @@ class _Played:
     found: Findings
     heard: Receiver
     trail: Trail
+    axes: Axes
     state: Path
 
 
@@ -84,11 +86,13 @@ async def _demo(keep: bool, state_dir: Path | None, line: Line) -> _Played:
                 await wait_archived(archive, before + sent.accepted - sent.lost, line)
             line.say("Accounting for every event")
             found = await asyncio.to_thread(find, replace(stack.settings, spool_dir=here.spool))
+            line.say("Waiting for the spans")
+            axes = await asyncio.to_thread(look, stack.settings)
             await wait_alerts(heard, line)
             line.say("Waiting until the evidence is sealed")
             sealed = await asyncio.to_thread(trail, stack.settings)
             line.say("Putting everything away")
-        return _Played(before, sent, found, heard, sealed, here.state)
+        return _Played(before, sent, found, heard, sealed, axes, here.state)
 
 
 def _json(played: _Played) -> dict[str, Any]:
@@ -102,6 +106,7 @@ def _json(played: _Played) -> dict[str, Any]:
         "events_missing": found.verdict.totals.missing,
         "evidence": {one.audit_class: one.records for one in played.trail.rows},
         "evidence_whole": played.trail.report.whole,
+        "four_axes": played.axes.as_data(),
         "alerts_fired": len(heard.names("firing")),
         "alerts_resolved": len(heard.names("resolved")),
         "webhooks_verified": heard.webhooks,

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from headrace.cli.archive import Row, connect
+from headrace.cli.demo.axes import TOOL, Axes
 from headrace.cli.demo.evidence import Trail
 from headrace.cli.demo.performance import Accepted
 from headrace.cli.demo.receiver import Receiver
@@ -57,11 +58,11 @@ def find(settings: Settings) -> Findings:
         )
 
 
-def show(found: Findings, sent: Accepted, heard: Receiver, trail: Trail) -> None:
+def show(found: Findings, sent: Accepted, heard: Receiver, trail: Trail, axes: Axes) -> None:
     """Print everything, for a person."""
     heading(
         f"{found.totals['sessions']} sessions of {found.totals['tenants']} tenants,"
-        f" {found.verdict.totals.archived:,} events in ClickHouse"
+        f" {found.verdict.totals.archived:,} events and log records in ClickHouse"
     )
     for question, rows in found.answers:
         answer(question, rows)
@@ -69,6 +70,7 @@ def show(found: Findings, sent: Accepted, heard: Receiver, trail: Trail) -> None
     tenant, session = REPLAYED
     heading(f"headrace replay {session} --tenant {tenant}")
     show_timeline(found.replayed, full=False)
+    four_axes(axes)
     heading("Evidence: selected by the policy, encrypted, sealed; decrypted here")
     table(
         ("scenario", "records", "kept", "the last of them"),
@@ -79,7 +81,10 @@ def show(found: Findings, sent: Accepted, heard: Receiver, trail: Trail) -> None
     for text in lines_of(trail.report):
         say(text)
     heading("headrace verify")
-    say(f"the hook accepted {sent.accepted:,} events, Kafka acknowledged {sent.delivered:,}")
+    say(
+        f"{sent.accepted:,} events and log records were accepted from the agents,"
+        f" Kafka acknowledged {sent.delivered:,}"
+    )
     verify_show.show(found.verdict)
 
 
@@ -95,6 +100,19 @@ def alarms(heard: Receiver) -> None:
             f"{one.severity:<10}{safe_text(one.name):<20}{safe_text(one.summary)}", style="default"
         )
         out.print(line, soft_wrap=True)
+
+
+def four_axes(axes: Axes) -> None:
+    """Print what logs, metrics and the trace say of the session that was just told."""
+    heading(f"The same session in its logs, metrics and trace {axes.trace}")
+    for log in axes.logs[-2:]:
+        said = safe_text(log["message"], limit=60)
+        say(f"{INDENT}log     {log['time']:%H:%M:%S} {log['level']} {log['logger']}{GAP}{said}")
+    say(f'{INDENT}metric  agent_tool_calls_total{{tool="{TOOL}"}}{GAP}{axes.calls}')
+    mark = "trace "
+    for depth, span in axes.tree():
+        say(f"{INDENT}{mark}  {INDENT * depth}{span['SpanName']}{GAP}{span['ms']:,.0f} ms")
+        mark = " " * len(mark)
 
 
 def heading(text: str) -> None:
