@@ -24,7 +24,7 @@ def show(verdict: Verdict) -> None:
     rows.append(("dead-lettered", sums.dead_lettered))
     rows += [(f"dropped: {reason}", count) for reason, count in sorted(sums.dropped.items())]
     rows += [("in flight", sums.in_flight), ("missing", sums.missing)]
-    print_table(("events", "count"), rows, right=("count",))
+    print_table(("events and log records", "count"), rows, right=("count",))
     states = [f"{sums.epochs[state]:,} {state.value}" for state in State if state in sums.epochs]
     say(f"epochs: {', '.join(states) or 'none'}")
     lines = list(problems(verdict))
