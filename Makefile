@@ -40,7 +40,7 @@ test: $(STAMP) ## The tests, on the embedded stack
 
 test-kafka: $(STAMP) ## The behaviour tests on a real Apache Kafka (KAFKA_BOOTSTRAP_SERVERS, or fetched with Maven)
 	@$(BIN)/python -m tests.stack.kafka_jars
-	$(BIN)/python -m pytest -m "kafka or kafka3"
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadfile -m "kafka or kafka3"
 
 test-otlp: $(STAMP) ## The tests with an OpenTelemetry Collector, which Go builds once
 	@$(BIN)/python -m tests.otlp.collector_build
