@@ -62,7 +62,10 @@ def files_with(directory: Path, *words: str) -> list[str]:
 
 
 def contents(path: Path) -> Iterator[bytes]:
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:  # a part that was being written is one under another name by now
+        return
     yield raw
     if path.suffix == ".bin":
         yield b"".join(blocks(raw))
