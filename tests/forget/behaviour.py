@@ -88,7 +88,8 @@ class OrdersBehaviour:
         assert verdict.adds_up, verdict
         assert (verdict.totals.archived, verdict.totals.erased) == (5 + 5, 42 + 5)
         assert verdict.totals.dropped == {"spool_full": 5}
-        assert await rig.scalar(f"SELECT count() FROM events_raw WHERE user = '{ANN}'") == 1
+        of_ann = f"user = '{ANN}' AND startsWith(tenant, '{rig.tenant}')"
+        assert await rig.scalar(f"SELECT count() FROM events_raw WHERE {of_ann}") == 1
         letters = await dead_letter_box.list_letters(rig.settings)
         values = [one.value async for one in dead_letter_box.with_values(rig.settings, letters)]
         assert values == [b"not json"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
 from tests.archive.rig import Rig
 from tests.forget.behaviour import ANN, account
+from tests.stack.clickhouse import running_clickhouse
 from tests.support import wait_until
 
 pytestmark = pytest.mark.kafka
@@ -26,9 +27,16 @@ pytestmark = pytest.mark.kafka
 DAY = 86_400.0
 
 
+@pytest.fixture(scope="module")
+def own_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseSettings]:
+    """In which there is no evidence: its keys would be asked for."""
+    with running_clickhouse(tmp_path_factory.mktemp("clickhouse")) as server:
+        yield ClickHouseSettings(server.writer_url)
+
+
 @pytest.fixture
-async def rig(kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path) -> AsyncIterator[Rig]:
-    rig = Rig(kafka, clickhouse, tmp_path, 6.0)
+async def rig(kafka: str, own_clickhouse: ClickHouseSettings, tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = Rig(kafka, own_clickhouse, tmp_path, 6.0)
     await rig.prepare()
     yield rig
     await rig.close()

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -25,6 +26,8 @@ from headrace.streams.audit.class_topics import classes_of, evidence
 REQUEST_MS: Final = 20_000
 """Creating seven topics takes a second on a laptop; a cluster that elects leaders takes longer."""
 
+CONFIG_PAUSE: Final = 0.2
+"""Seconds between two questions for what a broker does not know yet."""
 MOST_REPLICAS: Final = 3
 LEAST_DAYS: Final = 30
 """Of agent.audit, whatever the policy says: for as long the vault may be away."""
@@ -180,12 +183,27 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    until = monotonic() + REQUEST_MS / 1000
+    while True:
+        result, unknown = _described(await admin.describe_configs(resources), names)
+        # One broker may have made a topic that another has not heard of yet.
+        if not unknown:
+            return result
+        if monotonic() > until:
+            raise Retryable(f"Kafka does not tell the configuration of {', '.join(unknown)}")
+        await asyncio.sleep(CONFIG_PAUSE)
+
+
+def _described(
+    responses: list[Any], names: list[str]
+) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """Return each topic's configuration, and the topics of which an answer has none."""
     result: dict[str, dict[str, str]] = {name: {} for name in names}
-    for response in await admin.describe_configs(resources):
+    for response in responses:
         for resource in response.to_object()["resources"]:
             for entry in resource["config_entries"]:
                 result[resource["resource_name"]][entry["config_names"]] = entry["config_value"]
-    return result
+    return result, [name for name, found in result.items() if not found]
 
 
 async def _alter(admin: AIOKafkaAdminClient, topic: str, should: dict[str, str]) -> None:
