@@ -15,8 +15,10 @@ from headrace.cli.search.words import NORMAL, Asked
 SECONDS: Final = 20
 MEMORY: Final = 1 << 30
 """One search takes no more of a server than this, and says so where it is not enough."""
-ROUNDS: Final = (2, 16)
-"""Events that are read for each hit that is wanted: some came twice, some have the words apart."""
+ROUNDS: Final = ((1.5, False), (6, False), (50, True), (1_000, True))
+"""How many events are read for each hit that is wanted: some came twice, some have the words apart.
+
+True: by then the server reads all that have the words, and says which have the phrases."""
 MOST: Final = 20_000
 """Events that are read in the end."""
 SAID_AGAIN: Final = frozenset({"messages", "errors"})
@@ -76,15 +78,15 @@ class Found:
 def search(archive: Archive, asked: Asked, scope: Scope, limit: int) -> Found:
     """Find up to ``limit`` hits, the newest first. Raises CommandError where it takes too long."""
     query = _Query(archive, asked, scope)
-    # The server looks for phrases only where the newest events do not have enough of them: it
-    # reads all that have the words.
-    rounds = [(min(MOST, limit * each), False) for each in ROUNDS] + [(MOST, True)]
     hits: list[Hit] = []
-    for rows, exact in rounds:
+    for many, exact in ROUNDS:
+        rows = min(MOST, int(limit * many) + 1)
         found = query.rows(rows, exact=exact)
         hits = list(_once(_hits(found, asked, scope.fields)))
         if len(hits) >= limit or len(found) < rows:
             return Found(hits[:limit], everything=True)
+        if rows == MOST and exact:
+            break
     return Found(hits, everything=False)
 
 
