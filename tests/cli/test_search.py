@@ -264,7 +264,7 @@ def test_escapes_of_other_producers(stack: Stack, on_stack: Cli) -> None:
         r'{"big":1e400,"user_message":"unlimited"}',
         r'{"a.b":1,"a":{"b":"doubled"},"a":"again"}',
         r'{"args":{"pretty" : "printed", "n":[1,2,{"x":null}]}}',
-        r'{"args":"{\"inner\": \"\\u00e9crou\\nC:\\\\temp\"}"}',
+        r'{"args":"{\"inner\": \"\\u00e9crou\\nC:\\\\temp x\\ud80c\\udd9ay \\\\d\"}"}',
     ]
     empty = b'"data":{}'
     lines = [
@@ -285,6 +285,7 @@ def test_escapes_of_other_producers(stack: Stack, on_stack: Cli) -> None:
         ("printed", 4),
         ("écrou", 5),
         ("temp", 5),
+        ("x𓆚y", 5),
     ):
         hits = on_stack("search", word, "--tenant", tenant, "--json").objects
         assert [hit["session"] for hit in hits] == [f"s-{session}"], word

@@ -19,11 +19,11 @@ ALTER TABLE {database}.events_raw {on_cluster}
                 ), 'assistant')), ' '), '\\', '\\\\'),
             replaceRegexpAll(data, '"[^"\\\\]*_hash"\\s*:\\s*"[0-9a-f]*"|"[^"\\\\]*"\\s*:\\s*(?:null|true|false)?', ' ')
         ), '\\\\', '\\u005c'), '\\"', '\\u0022'), '"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f', '                                 '),
-        '(\\\\u[dD][89abAB]..\\\\u[dD][c-fC-F]..)|\\\\(?:u[dD][89a-fA-F]..|[^/bfnrtu])', '\\1 '), '"]'), 1) COMMENT 'Step to text',
+        '(\\\\u[dD][89abAB]..\\\\u[dD][c-fC-F]..)|\\\\(?:u[dD][89a-fA-F]..|[^/bfnrtu])', '\\1'), '"]'), 1) COMMENT 'Step to text',
     -- What a tool answers is often JSON in a string: as it stands (C:\temp has no tab), and decoded.
     ADD COLUMN IF NOT EXISTS text String ALIAS concat(text_once, if(position(text_once, '\\') = 0, '', JSONExtractString(concat('["', replaceRegexpAll(
         translate(replaceAll(replaceAll(text_once, '\\\\', '\\u005c'), '\\"', '\\u0022'), '"\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f', '                                 '),
-        '(\\\\u[dD][89abAB]..\\\\u[dD][c-fC-F]..)|\\\\(?:u[dD][89a-fA-F]..|[^/bfnrtu])', '\\1 '), '"]'), 1))) COMMENT 'What is searched of data',
+        '(\\\\u[dD][89abAB]..\\\\u[dD][c-fC-F]..)|\\\\(?:u[dD][89a-fA-F]..|[^/bfnrtu])', '\\1'), '"]'), 1))) COMMENT 'What is searched of data',
     -- As everybody writes it: case folded, Unicode normalised, each sign of a script without spaces a
     -- word of its own (a search for some is one for a phrase). headrace.cli.search.words does the same.
     ADD COLUMN IF NOT EXISTS words String ALIAS if(isValidASCII(text), lower(text), replaceRegexpAll(replaceRegexpAll(normalizeUTF8NFKCCasefold(toValidUTF8(text)), '[\\pP\\pZ\\pC]+', ' '), '([\\pSぁ-ヿ㐀-鿿豈-﫿가-힣𠀀-𳿿ก-๿ກ-໿က-႟ក-៿])', ' \\1 ')) COMMENT 'The same for hasAllTokens and hasPhrase',
