@@ -11,14 +11,14 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from headrace.cli.archive import Archive
 from headrace.cli.archive import connect as reading
 from headrace.cli.forget.erase import erase
 from headrace.cli.search.find import Scope, search
 from headrace.cli.search.words import parse
 from headrace.sinks.connection import connect
 from headrace.streams.erasure.order import Order, mark
-from tests.cli.conftest import EPOCH, START, Cli, Stack, line
-from tests.cli.searched import archive
+from tests.cli.conftest import EPOCH, START, Cli, Stack, insert, line
 from tests.support import unique
 
 Found = Callable[..., list[dict[str, Any]]]
@@ -32,6 +32,19 @@ EVENTS: Final[list[tuple[str, Any]]] = [
     ("thinking", {"text": "tion of the parcel. "}),
     ("llm_text", {"chunk": "Let me loo"}),
     ("llm_text", {"chunk": "k it up"}),
+    (
+        "llm_call_delta",
+        {
+            "added_messages": [
+                {"role": "user", "content": "Where is my kettle?"},
+                {
+                    "role": "assistant",
+                    "content": "Let me look it up",
+                    "reasoning_content": "The customer wants an authentication of the parcel. ",
+                },
+            ]
+        },
+    ),
     ("tool_start", {**CALL, "args": {"query": "SELECT line\nFROM orders", "deep": [{"n": 4711}]}}),
     (
         "tool_result",
@@ -51,9 +64,8 @@ EVENTS: Final[list[tuple[str, Any]]] = [
 def tenant(stack: Stack) -> str:
     """A tenant with one session of each kind of text."""
     name = unique("searched")
-    archive(
+    insert(
         stack,
-        name,
         [
             line(name, "s-1", seq, kind, data, user="ann", turn=1)
             for seq, (kind, data) in enumerate(EVENTS, 1)
@@ -74,41 +86,44 @@ def found(on_stack: Cli, tenant: str) -> Found:
     return call
 
 
-@pytest.mark.parametrize(
-    ("text", "types"),
-    [
-        ("kettle", ["turn_end", "turn_begin"]),
-        ("KETTLE leipzig", ["turn_end"]),
-        ("authentication", ["thinking"]),
-        ("look", ["llm_text"]),
-        ("o-1041", ["turn_begin"]),
-        ("118.40", ["turn_begin"]),
-        ("from", ["tool_start"]),
-        ("4711", ["tool_start"]),
-        ("temp x.log", ["tool_result"]),
-        ("grösse", ["tool_result"]),
-        ("GRÖẞE", ["tool_result"]),
-        ("größe", ["tool_result"]),
-        ("Nächste", ["tool_result"]),
-        ("zeile", ["tool_result"]),
-        ("gateway/eur", ["tool_complete"]),
-        ("call_0_5701fe38", ["tool_complete", "tool_result", "tool_start"]),
-        ("漢字", ["made_up"]),
-        ("字仮", ["made_up"]),
-        ("まじり", ["made_up"]),
-        ("🫖", ["made_up"]),
-        ("zwölf", ["made_up"]),
-        ("gpt-5-mini", ["llm_call_started", "llm_call_started"]),
-        ('"kettle left"', ["turn_end"]),
-        ('"left kettle"', []),
-        ("字漢", []),
-        ("1041-o", []),
-        ("kett", []),
-        ("authen", []),
-        ("nothing-like-it", []),
-        ("kettle authentication", []),
-    ],
-)
+WHAT: Final[list[tuple[str, list[str]]]] = [
+    ("kettle", ["turn_end", "turn_begin"]),
+    ("KETTLE leipzig", ["turn_end"]),
+    ("authentication", ["llm_call_delta"]),
+    ("look", ["llm_call_delta"]),
+    ("o-1041", ["turn_begin"]),
+    ("118.40", ["turn_begin"]),
+    ("from", ["tool_start"]),
+    ("4711", ["tool_start"]),
+    ("temp x.log", ["tool_result"]),
+    ("grösse", ["tool_result"]),
+    ("GRÖẞE", ["tool_result"]),
+    ("größe", ["tool_result"]),
+    ("Nächste", ["tool_result"]),
+    ("zeile", ["tool_result"]),
+    ("gateway/eur", ["tool_complete"]),
+    ("call_0_5701fe38", ["tool_complete", "tool_result", "tool_start"]),
+    ("漢字", ["made_up"]),
+    ("字仮", ["made_up"]),
+    ("まじり", ["made_up"]),
+    ("🫖", ["made_up"]),
+    ("zwölf", ["made_up"]),
+    ("gpt-5-mini", ["llm_call_started", "llm_call_started"]),
+    ('"kettle left"', ["turn_end"]),
+    ('"left kettle"', []),
+    ("字漢", []),
+    ("1041-o", []),
+    ("kett", []),
+    ("authen", []),
+    ("nothing-like-it", []),
+    ("kettle authentication", []),
+    ("status", []),
+    ("null", []),
+    ("args", []),
+]
+
+
+@pytest.mark.parametrize(("text", "types"), WHAT)
 def test_what_is_found(found: Found, text: str, types: list[str]) -> None:
     assert [hit["type"] for hit in found(text)] == types
 
@@ -132,7 +147,7 @@ def test_scopes(found: Found) -> None:
 
 
 def test_times(found: Found) -> None:
-    # The first event is a tenth of a second after START, the turn's end 1.4 s.
+    # The first event is a tenth of a second after START, the turn's end 1.5 s.
     middle = "2023-11-14T22:13:21"
     assert [hit["type"] for hit in found("kettle", "--since", middle)] == ["turn_end"]
     assert [hit["type"] for hit in found("kettle", "--until", middle)] == ["turn_begin"]
@@ -142,8 +157,8 @@ def test_a_hit_says_where_it_stands(found: Found, tenant: str) -> None:
     (hit,) = found("authentication")
     begin, end = hit["marks"][0]
     assert hit["snippet"][begin:end] == "authentication"
-    assert (hit["seq"], hit["last_seq"], hit["turn"], hit["user"]) == (3, 5, 1, "ann")
-    assert (hit["ts"], hit["epoch"]) == (START + 0.3, EPOCH)
+    assert (hit["seq"], hit["turn"], hit["user"]) == (8, 1, "ann")
+    assert (hit["ts"], hit["epoch"]) == (START + 0.8, EPOCH)
     assert hit["replay"] == f"headrace replay --tenant {tenant} s-1"
     (hit,) = found("8.40".replace("8", "118"))
     assert [hit["snippet"][begin:end] for begin, end in hit["marks"]] == ["118.40"]
@@ -160,7 +175,7 @@ def test_tenants_stand_apart(stack: Stack, on_stack: Cli) -> None:
     word = unique("word").replace("-", "")
     one, other = unique("searched"), unique("searched")
     for name in (one, other):
-        archive(stack, name, [line(name, "s", 1, "turn_begin", {"user_message": f"{word} {name}"})])
+        insert(stack, [line(name, "s", 1, "turn_begin", {"user_message": f"{word} {name}"})])
     hits = on_stack("search", word, "--json").objects
     assert {hit["tenant"] for hit in hits} == {one, other}
     (hit,) = on_stack("search", word, "--tenant", one, "--json").objects
@@ -169,27 +184,76 @@ def test_tenants_stand_apart(stack: Stack, on_stack: Cli) -> None:
 
 def test_an_event_that_came_twice_is_one_hit(stack: Stack, on_stack: Cli) -> None:
     tenant = unique("searched")
+    own = {"role": "assistant", "content": "it is told twice"}
     lines = [
         line(tenant, "s", 1, "turn_begin", {"user_message": "twice told"}),
-        line(tenant, "s", 2, "llm_text", {"chunk": "it is told tw"}),
-        line(tenant, "s", 3, "llm_text", {"chunk": "ice"}),
+        line(tenant, "s", 2, "turn_end", {"final_text": "it is told twice"}),
+        line(tenant, "s", 3, "llm_call_delta", {"added_messages": [own]}),
+        line(tenant, "s", 4, "turn_begin", {"user_message": "twice told"}),
     ]
     for part in (lines[:2], lines, lines[1:]):
-        archive(stack, tenant, part)
+        insert(stack, part)
     hits = on_stack("search", "told twice", "--tenant", tenant, "--json").objects
-    assert [(hit["type"], hit["seq"], hit["last_seq"]) for hit in hits] == [
-        ("llm_text", 2, 3),
-        ("turn_begin", 1, 1),
-    ]
+    assert [hit["seq"] for hit in hits] == [4, 3, 1]
 
 
-def test_pieces_that_come_late_are_joined_to_the_others(stack: Stack, on_stack: Cli) -> None:
+def test_parts_with_and_without_the_index_answer_alike(stack: Stack) -> None:
     tenant = unique("searched")
-    pieces = [line(tenant, "s", 1 + n, "llm_text", {"chunk": c}) for n, c in enumerate("headrace")]
-    for part in (pieces[:3], pieces[5:], pieces[3:5]):
-        archive(stack, tenant, part)
-    (hit,) = on_stack("search", "headrace", "--tenant", tenant, "--json").objects
-    assert (hit["seq"], hit["last_seq"], hit["snippet"]) == (1, 8, "headrace")
+    lines = [line(tenant, "s", seq, kind, data) for seq, (kind, data) in enumerate(EVENTS, 1)]
+    client = connect(stack.writer)
+    indexed = (
+        "SELECT min(secondary_indices_compressed_bytes), max(secondary_indices_compressed_bytes)"
+        " FROM system.parts WHERE active AND table = 'events_raw' AND name IN"
+        f" (SELECT DISTINCT _part FROM headrace.events_raw WHERE tenant = '{tenant}')"
+    )
+
+    def check(archive: Archive) -> Any:
+        for text, types in WHAT:
+            hits = search(archive, parse(text), Scope(tenant=tenant), 100).hits
+            assert [hit.type for hit in hits] == types, text
+        return client.query(indexed).result_rows[0]
+
+    client.command("SYSTEM STOP MERGES headrace.events_raw")
+    try:
+        with reading(stack.settings) as archive:
+            insert(stack, lines[:9])
+            client.command("SYSTEM START MERGES headrace.events_raw")
+            client.command("OPTIMIZE TABLE headrace.events_raw FINAL")
+            client.command("SYSTEM STOP MERGES headrace.events_raw")
+            insert(stack, lines[9:])
+            least, most = check(archive)
+            assert least == 0 < most
+            client.command("SYSTEM START MERGES headrace.events_raw")
+            client.command("OPTIMIZE TABLE headrace.events_raw FINAL")
+            least, _ = check(archive)
+            assert least > 0
+    finally:
+        client.command("SYSTEM START MERGES headrace.events_raw")
+        client.close()
+
+
+def test_the_index_answers_alone(stack: Stack) -> None:
+    """An expression that ClickHouse takes for another than the index's would read all events."""
+    client = connect(stack.writer)
+    plan = client.query(
+        "EXPLAIN actions = 1 SELECT ts FROM headrace.events_raw WHERE hasAllTokens(words, 'kettle')"
+    ).result_rows
+    client.close()
+    assert any("__text_index_by_word" in text for (text,) in plan)
+    assert not any("Output: data" in text or ", data" in text for (text,) in plan)
+
+
+def test_words_that_stand_apart_and_phrases_among_many(stack: Stack, on_stack: Cli) -> None:
+    """More events with the words than are read at first, and the one that fits is the oldest."""
+    tenant = unique("searched")
+    apart = {"tool": "far", "args": {"a": "off"}}
+    lines = [line(tenant, "s", 1, "turn_begin", {"user_message": "it is far off"})]
+    lines += [line(tenant, "s", seq, "tool_start", apart) for seq in range(2, 100)]
+    lines += [line(tenant, "s", n, "turn_end", {"final_text": "off, far"}) for n in range(100, 130)]
+    insert(stack, lines)
+    for args in (("far off", "--phrase"), ("far off is",)):
+        hits = on_stack("search", *args, "--tenant", tenant, "--limit", "1", "--json").objects
+        assert [hit["seq"] for hit in hits] == [1]
 
 
 def test_escapes_of_other_producers(stack: Stack, on_stack: Cli) -> None:
@@ -200,14 +264,14 @@ def test_escapes_of_other_producers(stack: Stack, on_stack: Cli) -> None:
         r'{"big":1e400,"user_message":"unlimited"}',
         r'{"a.b":1,"a":{"b":"doubled"},"a":"again"}',
         r'{"args":{"pretty" : "printed", "n":[1,2,{"x":null}]}}',
-        r'{"args":"{\"inner\": \"\\u00e9crou\\nC:\\\\temp\"}"}',
+        r'{"args":"{\"inner\": \"\\u00e9crou\\nC:\\\\temp x\\ud80c\\udd9ay \\\\d\"}"}',
     ]
     empty = b'"data":{}'
     lines = [
         line(tenant, f"s-{n}", 1, "turn_begin", {}).replace(empty, b'"data":' + text.encode())
         for n, text in enumerate(texts)
     ]
-    archive(stack, tenant, lines)
+    insert(stack, lines)
     for word, session in (
         ("café", 0),
         ("CAFE\u0301", 0),
@@ -221,6 +285,7 @@ def test_escapes_of_other_producers(stack: Stack, on_stack: Cli) -> None:
         ("printed", 4),
         ("écrou", 5),
         ("temp", 5),
+        ("x𓆚y", 5),
     ):
         hits = on_stack("search", word, "--tenant", tenant, "--json").objects
         assert [hit["session"] for hit in hits] == [f"s-{session}"], word
@@ -230,7 +295,7 @@ def test_hostile_text_is_harmless(stack: Stack, on_stack: Cli) -> None:
     tenant = unique("searched")
     message = "\x1b]0;owned\x07 hostile \u202etxt\u200b[red]bold[/red] \x1b[2J"
     session = "s;\x1b[31m$(reboot)"
-    archive(stack, tenant, [line(tenant, session, 1, "turn_begin", {"user_message": message})])
+    insert(stack, [line(tenant, session, 1, "turn_begin", {"user_message": message})])
     for args in ((), ("--json",)):
         ran = on_stack("search", "hostile", "--tenant", tenant, *args)
         assert ran.code == 0
@@ -251,41 +316,21 @@ def test_printed_for_people(on_stack: Cli, tenant: str) -> None:
     assert on_stack("search", "nowhere", "--tenant", tenant).out.startswith("nothing found")
 
 
-def test_an_index_that_lags_behind_says_so(stack: Stack, on_stack: Cli) -> None:
-    tenant = unique("searched")
-    client = connect(stack.writer)
-    before = "SELECT toUnixTimestamp64Milli(now64(3)) - 40000"
-    client.command("SYSTEM STOP VIEW headrace.texts_feed")
-    try:
-        client.command(
-            "INSERT INTO headrace.texts_work"
-            " (at_ms, tenant, session, epoch, first_seq, last_seq, events, ts)"
-            f" SELECT ({before}), '{tenant}', 's', '{EPOCH}', 1, 7, 7, {START}"
-        )
-        ran = on_stack("search", "anything", "--json")
-        assert "the index is 7 events behind" in ran.err
-    finally:
-        client.command("SYSTEM START VIEW headrace.texts_feed")
-        client.close()
-
-
 def test_what_was_erased_is_gone_for_good(stack: Stack, on_stack: Cli) -> None:
     tenant, salt = unique("searched"), bytes(16)
     lines = [
         line(tenant, f"s-{user}", 1, "turn_begin", {"user_message": "my iban"}, user=user)
         for user in ("ann", "bob")
     ]
-    archive(stack, tenant, lines)
+    insert(stack, lines)
+    writer = connect(stack.writer)
+    writer.command("OPTIMIZE TABLE headrace.events_raw FINAL")
+    writer.close()
     user, session = mark(salt, "user", tenant, "ann"), mark(salt, "session", tenant, "s-ann")
     order = Order("f-1", tenant, salt, user, frozenset({session}), START)
     with reading(replace(stack.settings, clickhouse=stack.writer)) as client:
         erase(client, order, None, lambda _: None)
-        found = client.rows(
-            "SELECT user, session FROM texts WHERE tenant = {t:String}", {"t": tenant}
-        )
-        assert found == [{"user": "bob", "session": "s-bob"}]
-    # What comes later makes the feed run again.
-    archive(stack, tenant, [line(tenant, "s-bob", 2, "turn_begin", {"user_message": "his iban"})])
+    insert(stack, [line(tenant, "s-bob", 2, "turn_begin", {"user_message": "his iban"})])
     hits = on_stack("search", "iban", "--tenant", tenant, "--json").objects
     assert [(hit["session"], hit["seq"]) for hit in hits] == [("s-bob", 2), ("s-bob", 1)]
 
@@ -307,26 +352,23 @@ PLACES: Final[dict[str, Callable[[str], Any]]] = {
 
 @given(
     planted=st.lists(
-        st.tuples(st.sampled_from([*PLACES, "llm_text"]), WORD, st.text(max_size=20)),
+        st.tuples(st.sampled_from([*PLACES]), WORD, st.text(max_size=20)),
         min_size=30,
         max_size=60,
     )
 )
-@settings(max_examples=2, phases=[Phase.generate])  # each takes seconds
+@settings(max_examples=3, phases=[Phase.generate])  # each asks much
 def test_any_word_planted_in_any_text_is_found(
     stack: Stack, planted: list[tuple[str, str, str]]
 ) -> None:
-    """Asked as it stands there, among whatever else, in one piece or cut through."""
+    """Asked as it stands there, among whatever else."""
     tenant = unique("planted")
     lines: list[bytes] = []
     for number, (kind, word, other) in enumerate(planted):
-        text = f"{other} {word} {other}"
-        cut = len(text) // 2
-        pieces = [{"chunk": text[:cut]}, {"chunk": text[cut:]}]
-        datas = pieces if kind == "llm_text" else [PLACES[kind](text)]
-        lines += [line(tenant, f"s-{number}", n, kind, data) for n, data in enumerate(datas, 1)]
-    archive(stack, tenant, lines)
+        data = PLACES[kind](f"{other} {word} {other}")
+        lines.append(line(tenant, f"s-{number}", 1, kind, data))
+    insert(stack, lines)
     with reading(stack.settings) as client:
         for number, (_, word, _) in enumerate(planted):
-            hits = search(client, parse(word), Scope(tenant=tenant), 1_000)
+            hits = search(client, parse(word), Scope(tenant=tenant), 1_000).hits
             assert f"s-{number}" in {hit.session for hit in hits}, word

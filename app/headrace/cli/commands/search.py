@@ -52,9 +52,8 @@ def search(
     """Find TEXT in messages, tool arguments and results, and errors; the newest hits first.
 
     All its words must occur in one text, in any order and case, as whole words; words in "quotes"
-    follow each other. Pieces of an answer that was streamed are searched as the whole that they
-    are. New events can be found some ten seconds after they are archived. --json prints one hit a
-    line.
+    follow each other. An answer that is streamed is found once it is whole: at its turn's end, or
+    with the model's next call. --json prints one hit a line.
     """
     from headrace.cli.archive import connect  # noqa: PLC0415 - clickhouse-connect is slow
     from headrace.cli.search import find, show  # noqa: PLC0415 - the same
@@ -63,8 +62,8 @@ def search(
     asked = parse(text, phrase=phrase)
     scope = find.Scope(tenant, session, user, types, fields, since, until)
     with connect(options.load(state_dir)) as archive:
-        hits = find.search(archive, asked, scope, limit)
-        behind = find.behind(archive)
+        found = find.search(archive, asked, scope, limit)
+    hits = found.hits
     if as_json:
         for hit in hits:
             print_json(show.as_json(hit))
@@ -74,5 +73,9 @@ def search(
             say("nothing found: are all words spelt whole? `headrace search --help` says what is")
         elif len(hits) == limit:
             say(f"the newest {limit:,} hits: --limit or a narrower search shows others")
-    if behind:
-        click.echo(f"headrace: the index is {behind:,} events behind: ask again later", err=True)
+    if not found.everything:
+        click.echo(
+            f"headrace: more than {find.MOST:,} events have those words, the newest were read: add"
+            " a rarer word, --tenant, --session or --until",
+            err=True,
+        )

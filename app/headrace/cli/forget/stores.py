@@ -38,8 +38,6 @@ PERSONAL: Final = """(
 STORES: Final = (
     Store("events_raw", Holds.EVENTS),
     Store("logs_raw", Holds.EVENTS),
-    Store("texts", Holds.EVENTS),
-    Store("texts_work", Holds.SESSIONS),
     Store("epochs_ledger", Holds.SESSIONS),
     Store("dropped_ledger", Holds.SESSIONS),
     Store("ends_ledger", Holds.SESSIONS),

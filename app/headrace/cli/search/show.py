@@ -40,7 +40,6 @@ def as_json(hit: Hit) -> dict[str, Any]:
         "user": hit.user,
         "epoch": hit.epoch,
         "seq": hit.seq,
-        "last_seq": hit.last_seq,
         "turn": hit.turn,
         "ts": hit.ts,
         "time": _time(hit).isoformat(),
