@@ -2,8 +2,9 @@
 -- were made for it work here; whose they are stands beside. What such a board calls otel_traces is
 -- the view below: a span that was written twice is one row in it. Of two states of a span (its turn
 -- was closed for dead, and then came to its end) the longer is the later one, in whatever order
--- they arrive. The archive writes to otel_traces_in, at the end. The partition and the sorting key are of the span's beginning, so that FINAL need
--- not merge across partitions; boards filter by what the key begins with.
+-- they arrive. The archive writes to otel_traces_in, at the end. The partition and the sorting key
+-- are of the span's beginning, so that FINAL need not merge across partitions; boards filter by what
+-- the key begins with.
 CREATE TABLE IF NOT EXISTS {database}.otel_traces_raw {on_cluster}
 (
     Timestamp DateTime64(9) COMMENT 'When the span began' CODEC(Delta(8), ZSTD(1)),
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces_raw {on_cluster}
     tenant String COMMENT 'Customer that the span belongs to',
     session String COMMENT 'Conversation, as the agent named it',
     user String COMMENT 'User that the agent works for',
+    ingested_at DateTime DEFAULT now() COMMENT 'When the archive wrote the row: rows go by it',
     refused_if UInt8 MATERIALIZED
         throwIf(tenant = '', 'tenant is empty')
         + throwIf(NOT match(TraceId, '^[0-9a-f]+$') OR length(TraceId) != 32, 'TraceId is not 32 hex digits')
@@ -95,7 +97,8 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces_trace_id_ts {on_cluster}
     End SimpleAggregateFunction(max, DateTime64(9)) CODEC(ZSTD(1)),
     tenant String,
     session String,
-    user String
+    user String,
+    ingested_at SimpleAggregateFunction(max, DateTime) DEFAULT now()
 )
 ENGINE = {aggregating}
 PARTITION BY toStartOfWeek(Start)

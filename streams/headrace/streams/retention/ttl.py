@@ -31,8 +31,8 @@ class Kept:
 KEPT: Final = (
     Kept("events", "events_raw", "toDateTime(ingested_at)", text="data"),
     Kept("logs", "logs_raw", "toDateTime(ingested_at)", text="data"),
-    Kept("traces", "otel_traces_raw", "toDateTime(Timestamp)"),
-    Kept("traces", "otel_traces_trace_id_ts", "toDateTime(End)"),
+    Kept("traces", "otel_traces_raw", "ingested_at"),
+    Kept("traces", "otel_traces_trace_id_ts", "ingested_at"),
     Kept("metrics", "metric_panes_raw", "start", only="metric != 'headrace.watermark'"),
     Kept("alerts", "alert_transitions_raw", "toDateTime(toUInt32(at), 'UTC')"),
 )
