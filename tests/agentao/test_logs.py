@@ -75,7 +75,8 @@ async def test_attached_agents_in_pools_keep_apart(
     wanted = [(f"s-{number}", f"u-{number}") for number in range(3) for _ in range(2)]
     assert sorted((one.session, one.user or "") for one in of_tools) == wanted
     logging.getLogger("agentao").info("after all")
-    assert logged(tmp_path)[-1].session == "unbound"
+    (last,) = [one for one in logged(tmp_path) if one.data["message"] == "after all"]
+    assert last.session == "unbound"
 
 
 def test_the_seeds_own_way(producer: Unshipped, tmp_path: Path) -> None:

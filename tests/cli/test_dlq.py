@@ -67,7 +67,9 @@ def test_a_letter_counts_as_dead_lettered(dead: tuple[str, str], on_stack: Cli) 
 
 def test_letters_of_other_topics_are_no_events(on_stack: Cli, stack: Stack) -> None:
     tenant = unique()
-    (before,) = on_stack("verify", "--json").objects
+    ran = on_stack("verify", "--json")
+    assert not ran.err
+    (before,) = ran.objects
     values = refused(tenant, 1), tenant.encode()
     asyncio.run(send(stack, "s", *values, topic=topics.METRICS))
 

@@ -17,6 +17,7 @@ from headrace.producers import EventProducer, LogHandler
 from headrace.producers.lane import Destination
 from headrace.producers.limits import NORMAL, Quota
 from headrace.producers.spool import SpoolWriter
+from headrace.sinks.connection import connect as connect_writer
 from tests.cli.conftest import EPOCH, START, Cli, Ran, Stack, insert, line
 from tests.support import unique, wait_until_sync
 
@@ -25,6 +26,20 @@ def verdict(ran: Ran) -> dict[str, object]:
     (one,) = ran.objects
     assert ran.code == (0 if one["adds_up"] else 1)
     return one
+
+
+def test_an_epoch_of_which_the_ledger_has_no_number(stack: Stack, on_stack: Cli) -> None:
+    tenant = unique()
+    client = connect_writer(stack.writer)
+    client.command(
+        "INSERT INTO headrace.epochs_ledger (tenant, session, epoch, last_seq)"
+        " VALUES ({tenant:String}, 's', 'e', 0)",
+        parameters={"tenant": tenant},
+    )
+    client.close()
+    insert(stack, [line(tenant, "s", seq, "x", {}) for seq in (1, 2, 5)])
+    found = verdict(on_stack("verify", "--tenant", tenant, "--json"))
+    assert (found["archived"], found["missing"]) == (3, 2)
 
 
 def test_holes_are_what_a_recount_finds(stack: Stack) -> None:

@@ -36,7 +36,7 @@ SELECT mark, epoch, highest, end_seq, heard,
     if(bitmapCardinality(bits) = highest, [], arrayFilter(hole -> hole.1 <= hole.2, arrayMap(
         (number, before) -> (before + 1, toUInt64(number - 1)),
         there,
-        arrayPushFront(arrayPopBack(there), 0)
+        arrayPopBack(arrayPushFront(there, 0))
     ))) AS holes
 FROM
 (

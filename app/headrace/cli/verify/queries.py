@@ -19,7 +19,7 @@ SELECT tenant, session, epoch, bitmapCardinality(bits) AS archived, highest, end
     if(archived = highest, [], arrayFilter(hole -> hole.1 <= hole.2, arrayMap(
         (number, before) -> (before + 1, toUInt64(number - 1)),
         there,
-        arrayPushFront(arrayPopBack(there), 0)
+        arrayPopBack(arrayPushFront(there, 0))
     ))) AS holes
 FROM
 (
