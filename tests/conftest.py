@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from headrace.producers import whose
+
 pytest_plugins = [
     "tests.stack.embedded_kafka",
     "tests.stack.real_kafka",
@@ -25,3 +27,9 @@ def kafka(request: pytest.FixtureRequest) -> str:
     name = "real_kafka" if request.node.get_closest_marker("kafka") else "embedded_kafka"
     address: str = request.getfixturevalue(name)
     return address
+
+
+@pytest.fixture(autouse=True)
+def _in_no_session() -> None:
+    """A test that ends in the middle of a turn leaves it open in the main thread's context."""
+    whose.CURRENT.set(None)

@@ -202,6 +202,22 @@ def test_two_producers_do_not_speak_for_each_other(
     assert [one.session for one in others] == ["theirs", "theirs", "s-9", "unbound"]
 
 
+def test_the_open_turn_of_a_closed_producer_is_nobodys(
+    make: Make, logger: logging.Logger, spool_dir: Path
+) -> None:
+    def run() -> None:
+        other = make(tenant="globex", spool_dir=spool_dir.parent / "other")
+        turn(other.hook("theirs"), "turn_begin")
+        logger.info("theirs")
+        other.close(timeout=0)
+        logger.info("after them")
+
+    contextvars.copy_context().run(run)
+    assert [(one.session, one.data["message"]) for one in logged(spool_dir)] == [
+        ("unbound", "after them")
+    ]
+
+
 def test_tasks_of_asyncio_keep_their_sessions(
     producer: Unshipped, logger: logging.Logger, spool_dir: Path
 ) -> None:

@@ -69,7 +69,8 @@ class Journal:
         """Epochs whose drops the stream has not been told of."""
         self._look_at = 0.0
         self._sweep_at = clock() + SWEEP
-        self._closed = False
+        self.closed = False
+        """Whether it writes no more: what comes is counted."""
         self.finished = 0
         """Numbers drawn by epochs that are over."""
         self.dropped: dict[str, int] = {}
@@ -100,7 +101,7 @@ class Journal:
                 self._look_after(now)
             epoch = binding.epoch
             if not epoch.open:
-                if self._closed:
+                if self.closed:
                     self._count_late_comer()
                     return
                 epoch = self._epochs.get(binding.session, now)
@@ -240,7 +241,7 @@ class Journal:
 
     def _look_after(self, now: float) -> None:
         self._look_at = now + LOOK
-        if self._closed:
+        if self.closed:
             self._on_look()  # what is still on its way needs who carries it
             return
         self._store.look_after(now)
@@ -289,7 +290,7 @@ class Journal:
 
     def _end_session(self, session: str, reason: str) -> None:
         epoch = self._epochs.pop(session)
-        if epoch is not None and not self._closed:
+        if epoch is not None and not self.closed:
             self._end(epoch, reason, self._clock())
 
     def close(self) -> None:
@@ -297,14 +298,14 @@ class Journal:
         self._do_or_leave(self._close)
 
     def _close(self) -> None:
-        if self._closed:
+        if self.closed:
             return
         now = self._clock()
         self._look_after(now)
         for epoch in self._epochs.all():
             self._epochs.pop(epoch.session)
             self._end(epoch, limits.CLOSED, now)
-        self._closed = True
+        self.closed = True
 
     def release(self) -> None:
         """Let go of the lane, for another shipper to take."""
