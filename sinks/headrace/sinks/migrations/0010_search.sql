@@ -26,5 +26,5 @@ ALTER TABLE {database}.events_raw {on_cluster}
         '(\\\\u[dD][89abAB]..\\\\u[dD][c-fC-F]..)|\\\\(?:u[dD][89a-fA-F]..|[^/bfnrtu])', '\\1'), '"]'), 1))) COMMENT 'What is searched of data',
     -- As everybody writes it: case folded, Unicode normalised, each sign of a script without spaces a
     -- word of its own (a search for some is one for a phrase). headrace.cli.search.words does the same.
-    ADD COLUMN IF NOT EXISTS words String ALIAS if(isValidASCII(text), lower(text), replaceRegexpAll(replaceRegexpAll(normalizeUTF8NFKCCasefold(toValidUTF8(text)), '[\\pP\\pZ\\pC]+', ' '), '([\\pSぁ-ヿ㐀-鿿豈-﫿가-힣𠀀-𳿿ก-๿ກ-໿က-႟ក-៿])', ' \\1 ')) COMMENT 'The same for hasAllTokens and hasPhrase',
+    ADD COLUMN IF NOT EXISTS words String ALIAS if(isValidASCII(text), lower(text), replaceRegexpAll(replaceRegexpAll(normalizeUTF8NFKCCasefold(toValidUTF8(text)), '[^\\x00-\\x7f\\pL\\pM\\pN\\pS]+', ' '), '([^\\x00-\\x7f\\pL\\pM\\pN\\pP\\pZ\\pC]|[ぁ-ヿ㐀-鿿豈-﫿가-힣𠀀-𳿿ก-๿ກ-໿က-႟ក-៿])', ' \\1 ')) COMMENT 'The same for hasAllTokens and hasPhrase',
     ADD INDEX IF NOT EXISTS by_word words TYPE text(tokenizer = splitByNonAlpha);
