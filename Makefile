@@ -46,7 +46,7 @@ test-otlp: $(STAMP) ## The tests with an OpenTelemetry Collector, which Go build
 	@$(BIN)/python -m tests.otlp.collector_build
 	$(BIN)/python -m pytest -m collector
 
-check: $(STAMP) ## ruff, mypy strict, pyright, import-linter, tests of the docs and with curl, docker-compose and promtool
+check: $(STAMP) ## ruff, mypy strict, pyright, import-linter, tests of the docs and with curl, docker-compose, promtool and chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

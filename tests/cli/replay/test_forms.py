@@ -14,17 +14,10 @@ import pytest
 from headrace.events.envelope import decode
 from headrace.sinks.connection import connect as connect_writer
 from tests.cli.conftest import Cli, Stack, insert, line
-from tests.cli.replay.conftest import Cast
-from tests.cli.test_hostile import ATTACK, assert_harmless, on_terminal
+from tests.cli.replay.conftest import SESSION, Cast
+from tests.cli.test_hostile import assert_harmless, on_terminal
 from tests.support import unique
 
-MARKUP = (
-    "</pre></details></article></script></style></title><script>alert(1)</script>"
-    '<img src=x onerror="alert(1)"><svg/onload=alert(1)> "\' onclick=alert(1) x="&lt;!--'
-    "```\n````\n# heading\n![i](http://evil/i.png) [l](http://evil) @everyone <details>"
-    " www.evil.com "
-)
-SESSION = MARKUP.replace("\n", " ") + ATTACK
 TAGS = {
     *("html", "head", "meta", "title", "style", "body", "header", "p", "h1", "dl", "div", "dt"),
     *("dd", "code", "section", "b", "span", "i", "figure", "svg", "a", "rect", "details", "ol"),
@@ -87,26 +80,6 @@ def assert_self_contained(page: str) -> Tags:
     assert "url(" not in style
     assert "http" not in script + style
     return tags
-
-
-@pytest.fixture(scope="module")
-def hostile(stack: Stack) -> str:
-    tenant = unique() + MARKUP + ATTACK
-    types = (
-        *("session_start", "turn_begin", "llm_call_started", "llm_text", "llm_call_completed"),
-        *("tool_start", "tool_complete", "tool_result", "permission_decision", "error"),
-        *("tool_confirmation", "confirmation_resolved", "agent_start", "agent_end", "turn_end"),
-        SESSION,
-    )
-    keys = (
-        *("user_message", "chunk", "tool", "error", "message", "detail", "status", "reason"),
-        *("content", "agent", "task", "state", "model", "outcome", "answered_by", SESSION),
-    )
-    more = {"user": SESSION, "agent": SESSION, "turn": 1, "trace": SESSION}
-    data = {**dict.fromkeys(keys, MARKUP + ATTACK), "args": {SESSION: SESSION}}
-    events = [line(tenant, SESSION, seq, kind, data, **more) for seq, kind in enumerate(types, 2)]
-    insert(stack, [*events, line(tenant, SESSION + "2", 1, "x", {"a": SESSION})])
-    return tenant
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -15,7 +15,8 @@ MOST_CHARACTERS: Final = 1_000
 NORMAL: Final = (
     "if(isValidASCII({text}), lower({text}), replaceRegexpAll(replaceRegexpAll("
     "normalizeUTF8NFKCCasefold({text}), '[^\\\\x00-\\\\x7f\\\\pL\\\\pM\\\\pN\\\\pS]+', ' '), "
-    "'([^\\\\x00-\\\\x7f\\\\pL\\\\pM\\\\pN\\\\pP\\\\pZ\\\\pC]|[ぁ-ヿ㐀-鿿豈-﫿가-힣𠀀-𳿿ก-๿ກ-໿က-႟ក-៿])', ' \\\\1 '))"
+    "'([^\\\\x00-\\\\x7f\\\\pL\\\\pM\\\\pN\\\\pP\\\\pZ\\\\pC]"
+    "|[ぁ-ヿ㐀-鿿豈-﫿가-힣𠀀-𳿿ก-๿ກ-໿က-႟ក-៿])', ' \\\\1 '))"
 )
 """SQL of a text as its words, to be filled in with an expression."""
 
