@@ -12,68 +12,45 @@ import argparse
 import asyncio
 import contextlib
 import json
-import secrets
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from full_topic import encoded, fill
-from one_worker import Peaks, broker, worker, yardstick
+from one_worker import Peaks, topics, total, worker, yardstick
 
-from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
-from headrace.local.clickhouse.auth import USERS
+from headrace.events.settings import ClickHouseSettings, Settings
 from headrace.sinks import schema
 from headrace.sinks.connection import connect
-from headrace.streams import topic_admin
+from tests.stack.clickhouse import running_clickhouse
 
 
-@contextlib.contextmanager
-def clickhouse(folder: Path) -> Iterator[tuple[ClickHouseSettings, int]]:
-    words = {user: secrets.token_urlsafe(9) for user in USERS}
-    credentials = folder / "credentials.json"
-    credentials.touch(mode=0o600)
-    credentials.write_text(json.dumps(words))
-    command = [sys.executable, "-m", "headrace.local.clickhouse", "--port", "0"]
-    command += ["--data-dir", str(folder / "data"), "--credentials-file", str(credentials)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        port = json.loads(process.stdout.readline())["port"]
-        url = f"http://writer:{words['writer']}@127.0.0.1:{port}/headrace"
-        yield ClickHouseSettings(url), process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+@contextlib.asynccontextmanager
+async def empty_archive(settings: Settings) -> AsyncIterator[tuple[Settings, dict[str, int]]]:
+    """Run a broker and a ClickHouse that hold nothing: the settings completed, and their pids."""
+    with running_clickhouse(settings.state_dir) as server:
+        clickhouse = ClickHouseSettings(server.writer_url)
+        schema.apply(clickhouse)
+        async with topics(replace(settings, clickhouse=clickhouse)) as (complete, broker):
+            pids = {"clickhouse": server.process.pid} | ({"broker": broker} if broker else {})
+            yield complete, pids
 
 
-def metric(port: int, name: str) -> float:
-    """Read one of the worker's own counters, over all labels."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    return sum(
-        float(line.split()[-1]) for line in lines if line.startswith((name + " ", name + "{"))
-    )
-
-
-def drain(settings: Settings, count: int, broker: int | None, ch_pid: int) -> dict[str, Any]:
+def drain(settings: Settings, count: int, pids: dict[str, int]) -> dict[str, Any]:
     """Run the worker until all rows are there."""
-    assert settings.clickhouse is not None
-    client = connect(settings.clickhouse)
+    client = connect(settings.need_clickhouse())
 
     def number(sql: str) -> Any:
         return client.query(sql).result_rows[0][0]
 
     with worker(settings, ["--session-timeout", "6"]) as (pid, port):
-        pids = {"worker": pid, "clickhouse": ch_pid} | ({"broker": broker} if broker else {})
-        peaks = Peaks(**pids)
+        peaks = Peaks(worker=pid, **pids)
         started = first = 0.0
         while True:
             rows = number("SELECT count() FROM events_raw")
@@ -84,7 +61,7 @@ def drain(settings: Settings, count: int, broker: int | None, ch_pid: int) -> di
             time.sleep(0.25)  # every question costs the server what fifty thousand rows do
         seconds = time.monotonic() - started
         cpu = peaks.stop()
-        inserts = metric(port, "headrace_archive_batches_total")
+        inserts = total(port, "headrace_archive_batches_total")
     distinct = number("SELECT count() FROM events")
     identities = number("SELECT uniqExact(tenant, session, epoch, seq) FROM events_raw")
     ledger = number("SELECT sum(archived) FROM epochs")
@@ -114,27 +91,14 @@ async def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        folder = Path(name)
-        async with broker(folder) as (address, broker_pid):
-            with clickhouse(folder) as (target, ch_pid):
-                settings = Settings(
-                    state_dir=folder,
-                    kafka=KafkaSettings(address),
-                    clickhouse=target,
-                    topic_prefix=f"bench-{secrets.token_hex(4)}.",
-                    partitions=given.partitions,
-                )
-                schema.apply(target)
-                await topic_admin.apply(settings)
-                print(f"filling {given.events:,} events", flush=True)
-                begin = time.monotonic()
-                topic = settings.topic("agent.events")
-                size = await fill(address, topic, given.partitions, encoded(given.events))
-                rate = given.events / (time.monotonic() - begin)
-                print(
-                    f"filled: {size / given.events:.0f} bytes an event, {rate:,.0f}/s", flush=True
-                )
-                result = await asyncio.to_thread(drain, settings, given.events, broker_pid, ch_pid)
+        empty = Settings(state_dir=Path(name), partitions=given.partitions)
+        async with empty_archive(empty) as (settings, pids):
+            print(f"filling {given.events:,} events", flush=True)
+            begin = time.monotonic()
+            size = await fill(settings, encoded(given.events))
+            rate = given.events / (time.monotonic() - begin)
+            print(f"filled: {size / given.events:.0f} bytes an event, {rate:,.0f}/s", flush=True)
+            result = await asyncio.to_thread(drain, settings, given.events, pids)
     print(json.dumps(result, indent=1))
     if given.json:
         given.json.write_text(json.dumps(result))

@@ -12,59 +12,27 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import json
-import os
-import re
-import secrets
 import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-
-import psutil
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from full_topic import fill, partition_of, written
-from one_worker import broker, on_core, worker, yardstick
+import one_core
+from full_topic import held, partition_of, written
+from one_core import PARTITIONS, Result
 from realistic import Event, SessionEvent, mix
 
 from headrace.events.envelope import decode
-from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
+from headrace.events.settings import Settings
 from headrace.sinks.audit.keys import ensure_local, open_keys
 from headrace.sinks.audit.leaf import EVENT, opened
-from headrace.streams import topic_admin
 from headrace.streams.audit import policy
 from headrace.streams.audit.fold import Fold
-from headrace.streams.read_to import read_to
 
-PARTITIONS = 4
 USERS = 200
 POLICY = policy.load()
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    events: int
-    """That were split while the time was taken."""
-    seconds: float
-    cpu_seconds: float
-    entries: int
-    """In all."""
-
-    @property
-    def rate(self) -> float:
-        return self.events / self.seconds
-
-    @property
-    def cpu_us(self) -> float:
-        return self.cpu_seconds / self.events * 1e6
 
 
 def played(count: int) -> Iterator[SessionEvent]:
@@ -102,95 +70,41 @@ class Topic:
         return sum(map(len, self.evidence)) + PARTITIONS
 
 
-def shown(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    found = re.findall(r"^headrace_audit_entries_total\{.*\} (\S+)$", text, re.MULTILINE)
-    return round(sum(map(float, found)))
-
-
-def split(settings: Settings, topic: Topic, core: int) -> Result:
-    with contextlib.ExitStack() as stack:
-        with on_core(core):
-            pid, port = stack.enter_context(worker(settings, ["--session-timeout", "6"], "audit"))
-        process = psutil.Process(pid)
-        began = first = used = 0.0
-        while (now := shown(port)) < topic.entries:
-            if now and not began:
-                began, first, used = time.monotonic(), now, sum(process.cpu_times()[:2])
-            time.sleep(0.5)  # every question costs the worker some milliseconds
-        if not began:
-            raise SystemExit("too few events to time the split")
-        seconds, cpu = time.monotonic() - began, sum(process.cpu_times()[:2]) - used
-        events = round(topic.events * (1 - first / topic.entries))
-        return Result(events, seconds, cpu, now)
+def split(settings: Settings, topic: Topic) -> Result:
+    with one_core.lone_worker(settings, "audit") as running:
+        return one_core.timed(running, "headrace_audit_entries_total", topic.entries, topic.events)
 
 
 async def check(settings: Settings, topic: Topic) -> None:
     """Exit where a log is not what the policy selects, in the order of the source."""
     keys = open_keys(settings)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.need_kafka().bootstrap_servers, enable_auto_commit=False
-    )
-    async with consumer:
-        for number, want in enumerate(topic.evidence):
-            place = TopicPartition(settings.topic("agent.audit"), number)
-            consumer.assign([place])
-            await consumer.seek_to_beginning(place)
-            fold, found = Fold(), list[bytes]()
-            async for record in read_to(consumer, await consumer.end_offsets([place])):
-                entry = fold.take(record)
-                if entry is not None and entry.head.kind == EVENT:
-                    found.append(opened(entry.leaf, keys.by_id(entry.head.key or "")))
-            if found != want:
-                raise SystemExit(f"log {number} has {len(found)} events, not those {len(want)}")
+    for number, want in enumerate(topic.evidence):
+        fold, found = Fold(), list[bytes]()
+        async for record in held(settings, "agent.audit", number):
+            entry = fold.take(record)
+            if entry is not None and entry.head.kind == EVENT:
+                found.append(opened(entry.leaf, keys.by_id(entry.head.key or "")))
+        if found != want:
+            raise SystemExit(f"log {number} has {len(found)} events, not those {len(want)}")
 
 
 async def one_round(given: argparse.Namespace) -> Result:
-    core = max(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        folder = Path(name)
-        async with broker(folder, real=given.kafka) as (address, _):
-            settings = Settings(
-                state_dir=folder,
-                kafka=KafkaSettings(address),
-                clickhouse=ClickHouseSettings("http://127.0.0.1:9/headrace"),
-                topic_prefix=f"bench-{secrets.token_hex(4)}.",
-                partitions=PARTITIONS,
-            )
-            ensure_local(settings)
-            await topic_admin.apply(settings)
-            topic = Topic()
-            events = topic.passing(given.events)
-            await fill(address, settings.topic("agent.events"), PARTITIONS, events)
-            result = await asyncio.to_thread(split, settings, topic, core)
-            await check(settings, topic)
-            share = topic.entries / topic.events
-            print(f"  {result.rate:,.0f} events/s, {result.cpu_us:.1f} us, {share:.1%} evidence")
-            return result
+    topic = Topic()
+    async with one_core.filled(topic.passing(given.events), real=given.kafka) as settings:
+        ensure_local(settings)
+        result = await asyncio.to_thread(split, settings, topic)
+        await check(settings, topic)
+    print(f"  {result}, {topic.entries / topic.events:.1%} evidence")
+    return result
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--kafka", action="store_true", help="a real Apache Kafka")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--events", type=int, default=2_000_000, help="recorded, in the topic")
-    parser.add_argument("--json", type=Path, help="also write the result here")
-    given = parser.parse_args()
-    rounds = []
-    for number in range(given.rounds):
-        print(f"round {number + 1}; yardstick {yardstick():.3f} s", flush=True)
-        rounds.append(await one_round(given))
-    rates = [round(one.rate) for one in rounds]
-    cpu = [round(one.cpu_us, 1) for one in rounds]
-    print(f"{rounds[0].entries:,} entries, all as expected")
-    print(f"  events/s      {median(rates):>10,}  of {', '.join(map(str, rates))}")
-    print(f"  CPU us/event  {median(cpu):>10,}  of {', '.join(map(str, cpu))}")
-    if given.json:
-        given.json.write_text(json.dumps({"events/s": rates, "CPU us/event": cpu}))
+def main() -> None:
+    given = one_core.arguments(__doc__, events="recorded, in the topic")
+    results = one_core.rounds(given, one_round)
+    print(f"{results[0].found:,} entries, all as expected")
+    one_core.show(one_core.figures(results))
+    one_core.write(one_core.figures(results), given.json)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

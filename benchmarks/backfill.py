@@ -15,7 +15,6 @@ import gzip
 import json
 import os
 import resource
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -27,13 +26,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from full_topic import encoded
-from one_worker import broker, yardstick
+from full_topic import encoded, held
+from one_worker import topics, yardstick
 from realistic import mix
 
-from headrace.events.settings import KafkaSettings, Settings
-from headrace.streams import topic_admin
+from headrace.events.settings import Settings
 
 
 def seed_lines(count: int) -> Iterator[bytes]:
@@ -69,25 +66,13 @@ def opened(path: Path) -> Any:
     return path.open("wb")
 
 
-async def held(settings: Settings, partitions: int) -> int:
+async def identities(settings: Settings) -> int:
     """Count distinct identities in the topic."""
-    topic = settings.topic("agent.events")
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.need_kafka().bootstrap_servers, auto_offset_reset="earliest"
-    )
-    await consumer.start()
     there = set()
-    try:
-        places = [TopicPartition(topic, number) for number in range(partitions)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        while batches := await consumer.getmany(timeout_ms=3000):
-            for records in batches.values():
-                for record in records:
-                    event = orjson.loads(record.value or b"")
-                    there.add((event["session"], event["epoch"], event["seq"]))
-    finally:
-        await consumer.stop()
+    for partition in range(settings.partitions):
+        async for record in held(settings, "agent.events", partition):
+            event = orjson.loads(record.value or b"")
+            there.add((event["session"], event["epoch"], event["seq"]))
     return len(there)
 
 
@@ -126,14 +111,8 @@ async def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         folder = Path(name)
-        async with broker(folder) as (address, _):
-            settings = Settings(
-                state_dir=folder,
-                kafka=KafkaSettings(address),
-                topic_prefix=f"bench-{secrets.token_hex(4)}.",
-                partitions=given.partitions,
-            )
-            await topic_admin.apply(settings)
+        empty = Settings(state_dir=folder, partitions=given.partitions)
+        async with topics(empty) as (settings, _):
             path = folder / ("events.jsonl" + ("." + given.packed if given.packed else ""))
             size = await asyncio.to_thread(write, path, given.kind, given.lines)
             print(f"{given.lines:,} lines of {size / given.lines:.0f} bytes", flush=True)
@@ -141,7 +120,7 @@ async def main() -> None:
             result["first"] = await asyncio.to_thread(run, settings, path)
             result["again"] = await asyncio.to_thread(run, settings, path)
             if not given.no_count:
-                result["identities"] = await held(settings, given.partitions)
+                result["identities"] = await identities(settings)
     print(json.dumps(result, indent=1))
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from realistic import SessionEvent, mix
 
 from headrace.events.identity import new_epoch
+from headrace.events.settings import Settings
+from headrace.streams.read_to import read_to
 
 TENANTS = 3
 BATCH_BYTES = 512 * 1024
@@ -77,12 +79,14 @@ def partition_of(key: bytes, partitions: int) -> int:
     return zlib.crc32(key) % partitions
 
 
-async def fill(
-    address: str, topic: str, partitions: int, events: Iterator[tuple[bytes, bytes]]
-) -> int:
-    """Produce the events; return their bytes."""
+async def fill(settings: Settings, events: Iterator[tuple[bytes, bytes]]) -> int:
+    """Produce the events to ``agent.events``; return their bytes."""
+    topic, partitions = settings.topic("agent.events"), settings.partitions
     producer = AIOKafkaProducer(
-        bootstrap_servers=address, acks="all", max_batch_size=BATCH_BYTES, linger_ms=0
+        bootstrap_servers=settings.need_kafka().bootstrap_servers,
+        acks="all",
+        max_batch_size=BATCH_BYTES,
+        linger_ms=0,
     )
     await producer.start()
     total = 0
@@ -103,3 +107,16 @@ async def fill(
     finally:
         await producer.stop()
     return total
+
+
+async def held(settings: Settings, topic: str, partition: int) -> AsyncIterator[Any]:
+    """Yield every record that a partition holds."""
+    place = TopicPartition(settings.topic(topic), partition)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.need_kafka().bootstrap_servers, enable_auto_commit=False
+    )
+    async with consumer:
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        async for record in read_to(consumer, await consumer.end_offsets([place])):
+            yield record

@@ -13,25 +13,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import secrets
 import sys
-import tempfile
 import time
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from full_topic import encoded, fill
-from metrics_expected import PARTITIONS, Expected
-from metrics_run import CONTENDERS, Result, contender, headrace
-from one_worker import broker, yardstick
-
-from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
-from headrace.streams import topic_admin
+from full_topic import encoded
+from metrics_expected import Expected
+from metrics_run import CONTENDERS, contender, headrace
+from one_core import Result, arguments, figures, filled, rounds, show, write
 
 RATE = 120_000
 """Events in a second of their own time: as many panes as such a stream would have."""
@@ -40,68 +32,38 @@ HEADRACE = "headrace"
 
 async def one_round(given: argparse.Namespace) -> dict[str, Result]:
     """By contender."""
-    core = max(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        folder = Path(name)
-        async with broker(folder, real=given.kafka) as (address, _):
-            settings = Settings(
-                state_dir=folder,
-                kafka=KafkaSettings(address),
-                clickhouse=ClickHouseSettings("http://127.0.0.1:9/headrace"),
-                topic_prefix=f"bench-{secrets.token_hex(4)}.",
-                partitions=PARTITIONS,
-            )
-            await topic_admin.apply(settings)
-            expected = Expected(max(events for _, events in CONTENDERS.values()))
-            events = expected.passing(encoded(given.events, float(int(time.time())), RATE))
-            await fill(address, settings.topic("agent.events"), PARTITIONS, events)
-            first = await asyncio.to_thread(headrace, settings, given.events, core, expected)
-            results = {HEADRACE: first}
-            for other in CONTENDERS:
-                results[other] = await asyncio.to_thread(contender, other, settings, core, expected)
-            return results
+    expected = Expected(max(events for _, events in CONTENDERS.values()))
+    events = expected.passing(encoded(given.events, float(int(time.time())), RATE))
+    async with filled(events, real=given.kafka) as settings:
+        first = await asyncio.to_thread(headrace, settings, given.events, expected)
+        results = {HEADRACE: first}
+        for other in CONTENDERS:
+            results[other] = await asyncio.to_thread(contender, other, settings, expected)
+        return results
 
 
-def summary(rounds: list[dict[str, Result]]) -> dict[str, dict[str, Any]]:
+def summary(found: list[dict[str, Result]]) -> dict[str, dict[str, Any]]:
     """Return each contender's figures, one a round. Ratios are headrace's gain, of that round."""
     return {
         name: {
-            "events": rounds[0][name].events,
-            "sums": rounds[0][name].sums,
-            "events/s": [round(one[name].rate) for one in rounds],
-            "CPU us/event": [round(one[name].cpu_us, 1) for one in rounds],
-            "x faster": [round(one[HEADRACE].rate / one[name].rate, 1) for one in rounds],
-            "x cheaper": [round(one[name].cpu_us / one[HEADRACE].cpu_us, 1) for one in rounds],
+            "events": found[0][name].events,
+            "sums": found[0][name].found,
+            **figures([one[name] for one in found]),
+            "x faster": [round(one[HEADRACE].rate / one[name].rate, 1) for one in found],
+            "x cheaper": [round(one[name].cpu_us / one[HEADRACE].cpu_us, 1) for one in found],
         }
-        for name in rounds[0]
+        for name in found[0]
     }
 
 
-def show(result: dict[str, dict[str, Any]]) -> None:
+def main() -> None:
+    given = arguments(__doc__, events="in the topic")
+    result = summary(rounds(given, one_round))
     for name, line in result.items():
         print(f"{name}: {line['events']:,} events, {line['sums']} sums, all as expected")
-        for what in ("events/s", "CPU us/event", "x faster", "x cheaper"):
-            print(f"  {what:14}{median(line[what]):>10,}  of {', '.join(map(str, line[what]))}")
-
-
-async def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--kafka", action="store_true", help="a real Apache Kafka")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--events", type=int, default=2_000_000, help="in the topic")
-    parser.add_argument("--json", type=Path, help="also write the result here")
-    given = parser.parse_args()
-    rounds = []
-    for number in range(given.rounds):
-        print(f"round {number + 1}; yardstick {yardstick():.3f} s", flush=True)
-        rounds.append(await one_round(given))
-    result = summary(rounds)
-    show(result)
-    if given.json:
-        given.json.write_text(json.dumps(result))
+        show({what: line[what] for what in ("events/s", "CPU us/event", "x faster", "x cheaper")})
+    write(result, given.json)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

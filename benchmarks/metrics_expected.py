@@ -9,8 +9,7 @@ from typing import Any
 import orjson
 from full_topic import partition_of
 from metrics_sums import Models, Sums, add, additions, window
-
-PARTITIONS = 4
+from one_core import PARTITIONS
 
 
 class Expected:

@@ -6,20 +6,25 @@ import asyncio
 import contextlib
 import json
 import os
+import re
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the harness of the tests starts the brokers
 
-from headrace.events.settings import Settings
+from headrace.events.settings import KafkaSettings, Settings
 from headrace.local.kafka import EmbeddedKafka
+from headrace.streams import topic_admin
 from tests.stack.real_kafka import KafkaCluster
 
 
@@ -46,6 +51,24 @@ async def broker(folder: Path, *, real: bool = False) -> AsyncIterator[tuple[str
             yield address, embedded.child.pid if embedded.child else None
         finally:
             await embedded.stop()
+
+
+@contextlib.asynccontextmanager
+async def topics(
+    settings: Settings, *, real: bool = False
+) -> AsyncIterator[tuple[Settings, int | None]]:
+    """Run a broker in the state directory with empty topics of names of their own.
+
+    The settings completed by both, and the broker's pid where it is ours.
+    """
+    async with broker(settings.state_dir, real=real) as (address, pid):
+        complete = replace(
+            settings,
+            kafka=KafkaSettings(address),
+            topic_prefix=f"bench-{secrets.token_hex(4)}.",
+        )
+        await topic_admin.apply(complete)
+        yield complete, pid
 
 
 class Peaks:
@@ -81,15 +104,14 @@ def worker(
     settings: Settings, arguments: list[str], name: str = "archive"
 ) -> Iterator[tuple[int, int]]:
     """Run a worker; its process id and the port of its /metrics."""
-    assert settings.kafka is not None
-    assert settings.clickhouse is not None
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")},
-        "HEADRACE_KAFKA": settings.kafka.bootstrap_servers,
-        "HEADRACE_CLICKHOUSE_URL": settings.clickhouse.url,
+        "HEADRACE_KAFKA": settings.need_kafka().bootstrap_servers,
         "HEADRACE_STATE_DIR": str(settings.state_dir),
         "HEADRACE_TOPIC_PREFIX": settings.topic_prefix,
     }
+    if settings.clickhouse is not None:
+        env["HEADRACE_CLICKHOUSE_URL"] = settings.clickhouse.url
     if settings.scrub is not None:
         env["HEADRACE_SCRUB"] = str(settings.scrub)
     process = subprocess.Popen(
@@ -106,11 +128,18 @@ def worker(
         process.wait(30)
 
 
+def total(port: int, series: str) -> float:
+    """Read from a worker's /metrics what a series (a pattern of names) adds up to."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return sum(map(float, re.findall(rf"^(?:{series})(?:\{{.*\}})? (\S+)$", text, re.MULTILINE)))
+
+
 @contextlib.contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What this thread starts meanwhile has one processor, all its threads together."""
+def on_one_core() -> Iterator[None]:
+    """What this thread starts meanwhile has the last processor, all its threads together."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, {max(before)})
     try:
         yield
     finally:

@@ -22,13 +22,10 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from archive import clickhouse, drain
+from archive import drain, empty_archive
 from full_topic import encoded, fill
-from one_worker import broker
 
-from headrace.events.settings import KafkaSettings, Settings
-from headrace.sinks import schema
-from headrace.streams import topic_admin
+from headrace.events.settings import Settings
 from headrace.streams.scrub import config
 
 RULES = Path(__file__).parents[1] / "deploy/scrub/scrub.toml"
@@ -98,20 +95,10 @@ def written(variant: Variant, folder: Path) -> Path:
 async def through_the_archive(variant: Variant, count: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         folder = Path(name)
-        async with broker(folder) as (address, broker_pid):
-            with clickhouse(folder) as (target, ch_pid):
-                settings = Settings(
-                    state_dir=folder,
-                    kafka=KafkaSettings(address),
-                    clickhouse=target,
-                    topic_prefix=f"bench-{secrets.token_hex(4)}.",
-                    scrub=written(variant, folder) if variant.rules else None,
-                )
-                schema.apply(target)
-                await topic_admin.apply(settings)
-                events = planted(encoded(count), variant)
-                await fill(address, settings.topic("agent.events"), settings.partitions, events)
-                result = await asyncio.to_thread(drain, settings, count, broker_pid, ch_pid)
+        scrub = written(variant, folder) if variant.rules else None
+        async with empty_archive(Settings(state_dir=folder, scrub=scrub)) as (settings, pids):
+            await fill(settings, planted(encoded(count), variant))
+            result = await asyncio.to_thread(drain, settings, count, pids)
     if result["distinct_identities"] != count:
         raise SystemExit(f"{variant.name}: {result['distinct_identities']} of {count} archived")
     return {

@@ -28,10 +28,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import orjson
-from archive import clickhouse
 from realistic import Event, recorded
 
 from headrace.cli.archive import Archive
@@ -40,10 +39,11 @@ from headrace.cli.replay.read import read_session
 from headrace.cli.replay.timeline import build
 from headrace.cli.search.find import Scope, search
 from headrace.cli.search.words import Asked, parse
-from headrace.events.settings import Settings
+from headrace.events.settings import ClickHouseSettings, Settings
 from headrace.sinks import schema
 from headrace.sinks.clickhouse import INSERT_SETTINGS
 from headrace.sinks.connection import connect
+from tests.stack.clickhouse import running_clickhouse
 
 LONG_SESSIONS = 20
 LONG = 10_000
@@ -266,7 +266,8 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
         folder = Path(name)
-        with clickhouse(folder) as (target, server):
+        with running_clickhouse(folder) as running:
+            target, server = ClickHouseSettings(running.writer_url), running.process.pid
             schema.apply(target)
             client = connect(target, timeout=600)
             with reading(Settings(state_dir=folder, clickhouse=target)) as archive:

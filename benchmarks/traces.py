@@ -12,53 +12,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import hashlib
-import json
-import os
-import re
-import secrets
 import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from types import SimpleNamespace
-
-import psutil
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from full_topic import encoded, fill, partition_of
-from one_worker import broker, on_core, worker, yardstick
+import one_core
+from full_topic import encoded, held, partition_of
+from one_core import PARTITIONS, Result
 
-from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
-from headrace.streams import topic_admin
-from headrace.streams.read_to import read_to
+from headrace.events.settings import Settings
 from headrace.streams.traces.partition import Bounds, Partition
 
-PARTITIONS = 4
 AT_A_TIME = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    events: int
-    """Of which spans were made while the time was taken."""
-    seconds: float
-    cpu_seconds: float
-
-    @property
-    def rate(self) -> float:
-        return self.events / self.seconds
-
-    @property
-    def cpu_us(self) -> float:
-        return self.cpu_seconds / self.events * 1e6
 
 
 class Topic:
@@ -98,89 +68,35 @@ def digest(value: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=8).digest()
 
 
-def shown(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        text = answer.read().decode()
-    found = re.findall(r"^headrace_traces_spans_total\{.*\} (\S+)$", text, re.MULTILINE)
-    return round(sum(map(float, found)))
-
-
-def trace(settings: Settings, topic: Topic, core: int) -> Result:
-    with contextlib.ExitStack() as stack:
-        with on_core(core):
-            pid, port = stack.enter_context(worker(settings, ["--session-timeout", "6"], "traces"))
-        process = psutil.Process(pid)
-        began = first = used = 0.0
-        while (now := shown(port)) < topic.spans:
-            if now and not began:
-                began, first, used = time.monotonic(), now, sum(process.cpu_times()[:2])
-            time.sleep(0.5)  # every question costs the worker some milliseconds
-        if not began:
-            raise SystemExit("too few events to time the worker")
-        seconds, cpu = time.monotonic() - began, sum(process.cpu_times()[:2]) - used
-        return Result(round(topic.events * (1 - first / topic.spans)), seconds, cpu)
+def trace(settings: Settings, topic: Topic) -> Result:
+    with one_core.lone_worker(settings, "traces") as running:
+        return one_core.timed(running, "headrace_traces_spans_total", topic.spans, topic.events)
 
 
 async def check(settings: Settings, topic: Topic) -> None:
     """Exit where a span is missing, or there twice, or another."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.need_kafka().bootstrap_servers, enable_auto_commit=False
-    )
-    async with consumer:
-        for number, want in enumerate(topic.digests):
-            place = TopicPartition(settings.topic("agent.spans"), number)
-            consumer.assign([place])
-            await consumer.seek_to_beginning(place)
-            ends = await consumer.end_offsets([place])
-            found = [digest(one.value) async for one in read_to(consumer, ends)]
-            if found != want:
-                raise SystemExit(f"partition {number}: {len(found)} spans, not those {len(want)}")
+    for number, want in enumerate(topic.digests):
+        found = [digest(one.value) async for one in held(settings, "agent.spans", number)]
+        if found != want:
+            raise SystemExit(f"partition {number}: {len(found)} spans, not those {len(want)}")
 
 
 async def one_round(given: argparse.Namespace) -> Result:
-    core = max(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as name:
-        folder = Path(name)
-        async with broker(folder, real=given.kafka) as (address, _):
-            settings = Settings(
-                state_dir=folder,
-                kafka=KafkaSettings(address),
-                clickhouse=ClickHouseSettings("http://127.0.0.1:9/headrace"),
-                topic_prefix=f"bench-{secrets.token_hex(4)}.",
-                partitions=PARTITIONS,
-            )
-            await topic_admin.apply(settings)
-            topic = Topic()
-            events = topic.passing(given.events)
-            await fill(address, settings.topic("agent.events"), PARTITIONS, events)
-            result = await asyncio.to_thread(trace, settings, topic, core)
-            await check(settings, topic)
-            share = topic.spans / topic.events
-            print(f"  {result.rate:,.0f} events/s, {result.cpu_us:.1f} us, {share:.1%} spans")
-            return result
+    topic = Topic()
+    async with one_core.filled(topic.passing(given.events), real=given.kafka) as settings:
+        result = await asyncio.to_thread(trace, settings, topic)
+        await check(settings, topic)
+    print(f"  {result}, {topic.spans / topic.events:.1%} spans")
+    return result
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--kafka", action="store_true", help="a real Apache Kafka")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--events", type=int, default=2_000_000, help="in the topic")
-    parser.add_argument("--json", type=Path, help="also write the result here")
-    given = parser.parse_args()
-    rounds = []
-    for number in range(given.rounds):
-        print(f"round {number + 1}; yardstick {yardstick():.3f} s", flush=True)
-        rounds.append(await one_round(given))
-    rates = [round(one.rate) for one in rounds]
-    cpu = [round(one.cpu_us, 1) for one in rounds]
+def main() -> None:
+    given = one_core.arguments(__doc__, events="in the topic")
+    result = one_core.figures(one_core.rounds(given, one_round))
     print("every span once")
-    print(f"  events/s      {median(rates):>10,}  of {', '.join(map(str, rates))}")
-    print(f"  CPU us/event  {median(cpu):>10,}  of {', '.join(map(str, cpu))}")
-    if given.json:
-        given.json.write_text(json.dumps({"events/s": rates, "CPU us/event": cpu}))
+    one_core.show(result)
+    one_core.write(result, given.json)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from headrace.streams.worker_metrics_defs import LAG
+from headrace.streams.worker_metrics_defs.worker import LAG
 
 
 def merge(

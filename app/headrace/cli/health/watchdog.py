@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from headrace.streams.worker_metrics_defs import STALLED, VERDICT_SINCE
+from headrace.streams.worker_metrics_defs.worker import STALLED, VERDICT_SINCE
 
 ANSWER_SECONDS: Final = 5.0
 """The supervisor asks its workers, which answer from memory."""

@@ -21,9 +21,9 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from headrace.events.metrics import METRICS, PANE_SECONDS, Metric
-from headrace.streams import worker_metrics_defs as defs
 from headrace.streams.metrics.partition import Partition
 from headrace.streams.metrics.totals import Labels
+from headrace.streams.worker_metrics_defs import metrics as defs
 
 Row = tuple[str, list[Any]]
 """``(partition, [tenant, metric, labels, count, sum, buckets])``"""
