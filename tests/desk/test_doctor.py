@@ -69,7 +69,8 @@ def test_where_no_evidence_is_kept_nothing_is_wrong(
 
 @pytest.mark.parametrize(("where", "advice"), [
     ("ftp://acme/vault", "a vault is a directory or s3://bucket/prefix"),
-    ("a file", "cannot be used"),
+    ("a file", "cannot be used: Not a directory: mount it, or correct HEADRACE_AUDIT_VAULT"),
+    ("not mounted", "so it is not a vault: mount it, or run `headrace audit keys init`"),
 ])  # fmt: skip
 def test_a_vault_that_cannot_be_used_is_told(
     on_stack: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, advice: str

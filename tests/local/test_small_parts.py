@@ -54,11 +54,12 @@ class Sleeper:
         self.child: Child | None = None
         self.answer = WELL
         self.asked = 0
+        self.argv = SLEEP
         self._dir = directory
 
     async def start(self) -> None:
         log = self._dir / "log"
-        self.child = await Child.start("sleeper", SLEEP, env=os.environ, log=log, cwd=self._dir)
+        self.child = await Child.start("sleeper", self.argv, env=os.environ, log=log, cwd=self._dir)
 
     async def health(self) -> Health:
         self.asked += 1
@@ -82,6 +83,32 @@ async def test_a_part_that_waits_for_another_is_left_alone(tmp_path: Path) -> No
     part.answer = Health("stuck")
     await wait_until(lambda: minder.restarts > 0)
     assert "sleeper was not well for 0.05 s (stuck); restarting it" in said
+    await minder.stop(5)
+
+
+async def test_a_part_that_does_not_start_says_why_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, tried = Sleeper(tmp_path), asyncio.Event()
+    part.argv = [sys.executable, "-c", "raise SystemExit('no keys')"]
+    minder = Minder(part, say=lambda _: None, patience=Patience(first_backoff=0.01))
+    await minder.start()
+    start, part.argv = part.start, SLEEP
+
+    async def fail() -> None:
+        await tried.wait()
+        raise PartFailed("still no keys: make some")
+
+    monkeypatch.setattr(part, "start", fail)
+    minder.mind()
+    await wait_until(lambda: "exit code 1" in str(minder.status()["trouble"]))
+    assert str(minder.status()["trouble"]).endswith("log ends: no keys")
+    tried.set()
+    said = "does not start: still no keys: make some"
+    await wait_until(lambda: minder.status()["trouble"] == said)
+    monkeypatch.setattr(part, "start", start)
+    await wait_until(lambda: minder.well)
+    assert minder.status()["trouble"] is None
     await minder.stop(5)
 
 

@@ -43,7 +43,7 @@ class SealBehaviour:
             # A killed one dies wherever it is by then: reading, writing files, or behind a seal.
             await rig.more_seals(draw.randrange(1, 12))
             if life == 0:
-                away = partial(unwell, worker, "seal waits for its sink")
+                away = partial(unwell, worker, "what is sealed is not in ClickHouse yet: ")
                 await wait_until(away, 60, what="ClickHouse is waited for")
             worker.kill()
             rig.clickhouse = clickhouse
@@ -78,7 +78,9 @@ class SealBehaviour:
         rig.vault_directory.rename(aside)
         rig.vault_directory.write_text("the mount is gone")
         await rig.write(50)
-        await wait_until(lambda: unwell(worker, "seal waits for its sink"), 60, what="it says so")
+        advice = "seal waits for its sink: nothing is sealed: the vault "
+        advice += f"{rig.vault_directory} cannot be used: Not a directory: mount it, or correct"
+        await wait_until(lambda: unwell(worker, advice), 60, what="it says so")
         up = partial(worker.metric, "headrace_worker_sink_up")
         await wait_until(lambda: is_zero(up), 60, what="the metric says so")
         rig.vault_directory.unlink()

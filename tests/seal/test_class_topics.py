@@ -57,7 +57,8 @@ class ClassTopicsBehaviour:
         worker = await rig.start("--seal-seconds", "0.3", name="seal")
         await rig.write(60)
         await rig.sealed()
-        await wait_until(lambda: unwell(worker, "seal waits for its sink"), 60, what="it says so")
+        advice = "what is sealed is not in its classes' topics yet: no topic "
+        await wait_until(lambda: unwell(worker, advice), 60, what="it says so")
         assert not theirs & await rig.topics()
         changes = await topic_admin.diff(rig.per_class)
         missing = {change.topic for change in changes if change.what == topic_admin.MISSING}

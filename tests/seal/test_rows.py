@@ -117,8 +117,8 @@ async def test_clickhouse_away_is_waited_for(vault: Vault, log: WrittenLog) -> N
     rows = Rows(vault, sink, lambda _log: None, metrics)
     async with running(rows):
         rows.tell(log.name)
-        await wait_until(lambda: rows.waiting, what="it waits")
-        await wait_until(lambda: not rows.waiting and len(sink.got) == 3, what="it has them")
+        await wait_until(lambda: rows.trouble, what="it waits")
+        await wait_until(lambda: not rows.trouble and len(sink.got) == 3, what="it has them")
     text = metrics.render()[0]
     assert b'headrace_seal_rows_total{outcome="landed"} 2.0' in text
     assert b'headrace_seal_rows_total{outcome="refused"} 1.0' in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -121,6 +121,26 @@ async def read_in_flight(settings: Settings, processor: str, topic: str) -> Asyn
             client.seek(tp, max(await client.committed(tp) or 0, first[tp]))
         async for record in read_to(client, await client.end_offsets(partitions)):
             yield record
+
+
+async def oldest_in_flight(settings: Settings, topic: str, lags: Iterable[Lag]) -> float | None:
+    """Return when the oldest record that a processor has not committed was written.
+
+    In seconds since 1970; by the first one of each partition. ``lags``: the processor's on that
+    topic (unprefixed name). None where it is behind on none.
+    """
+    written: list[float] = []
+    async with consumer(settings) as client:
+        for lag in lags:
+            if lag.behind:
+                tp = TopicPartition(settings.topic(topic), lag.partition)
+                client.assign([tp])
+                client.seek(tp, lag.end - lag.behind)
+                async with aclosing(read_to(client, {tp: lag.end})) as records:
+                    async for record in records:
+                        written.append(record.timestamp / 1000)
+                        break
+    return min(written, default=None)
 
 
 async def members(settings: Settings, processor: str) -> int | None:

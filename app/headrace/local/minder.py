@@ -153,6 +153,8 @@ class Minder:
                 await asyncio.wait([watch])
             self.last_end = self._cause or _how(code)
             self._enter(RESTARTING)
+            if code > 0:
+                self.trouble = f"{self.last_end}; {_last_words(self.part)}"
             self._say(f"{self.part.name} {self.last_end}; restarting it")
             self._on_down()
             await self._bring_back()
@@ -174,7 +176,8 @@ class Minder:
                 await self.part.start()
                 await self._prepare_or_kill()
             except PartFailed as error:
-                self._say(f"{self.part.name} does not start: {error}")
+                self.trouble = f"does not start: {error}"
+                self._say(f"{self.part.name} {self.trouble}")
                 continue
             self._has_started()
             return
@@ -216,7 +219,7 @@ class Minder:
             raise
 
     def _has_started(self) -> None:
-        self._cause = ""
+        self._cause, self.trouble = "", None
         self._started = time.monotonic()
         self._enter(UP)
 

@@ -12,6 +12,8 @@ PROBE_TIMEOUT_S: Final = 5.0
 """Loopback answers in milliseconds; a part that is busy with one large batch gets this long."""
 
 _OK: Final = 200
+_LONGEST: Final = 500
+"""Characters of what a part says: why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ async def health(url: str) -> Health:
     status, body = answer
     if status == _OK:
         return WELL
-    trouble = body.strip()[:200] or f"answers {status}"
+    trouble = body.strip()[:_LONGEST] or f"answers {status}"
     return Health(trouble, waits="waits for its sink" in trouble)
 
 

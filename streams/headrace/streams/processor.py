@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import faust
 
@@ -32,4 +32,14 @@ class Processor(Protocol):
 
     async def close(self) -> None:
         """Release what is not the app's."""
+        ...
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A processor that can say what it waits for."""
+
+    @property
+    def waits_for(self) -> str | None:
+        """One line that says what to do. None: it does not wait."""
         ...

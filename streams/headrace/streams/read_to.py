@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,7 +14,9 @@ SILENCE_MS: Final = 15_000
 """A partition whose leader is elected anew answers within seconds."""
 
 
-async def read_to(client: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> AsyncIterator[Any]:
+async def read_to(
+    client: AIOKafkaConsumer, ends: dict[TopicPartition, int]
+) -> AsyncGenerator[Any, None]:
     """Yield the records from the current positions until the ends are passed.
 
     A fetch brings whole batches, so that the batch in which an end lies (the embedded broker names

@@ -28,7 +28,7 @@ from headrace.streams.app import remove_directory
 from headrace.streams.archiver import ArchiveOptions
 from headrace.streams.http import StatusServer
 from headrace.streams.limits import DeadLetterLimits
-from headrace.streams.processor import Processor
+from headrace.streams.processor import Explaining, Processor
 from headrace.streams.processors import FACTORIES, Options
 from headrace.streams.seal.partition import Limits
 from headrace.streams.tuning import Tuning
@@ -181,10 +181,15 @@ async def _stop(processors: list[Processor], server: StatusServer) -> None:
 def _unhealthy(processors: list[Processor]) -> str | None:
     for processor in processors:
         if not joined(processor.app):
-            return f"{processor.name} has not joined its group"
+            return f"{processor.name} has not joined its group{_why(processor)}"
         if processor.waiting_for_sink:
-            return f"{processor.name} waits for its sink"
+            return f"{processor.name} waits for its sink{_why(processor)}"
     return None
+
+
+def _why(processor: Processor) -> str:
+    why = processor.waits_for if isinstance(processor, Explaining) else None
+    return f": {' '.join(why.split())}" if why else ""
 
 
 def _ready(names: tuple[str, ...], port: int) -> None:

@@ -160,6 +160,8 @@ def _parts(settings: Settings) -> Iterator[Check]:
         if group.members == 0:
             text = f"no worker runs, {behind}: `headrace worker {group.processor}`"
             yield Check(group.processor, FAIL if group.behind else WARN, text)
+        elif group.waits_for is not None:
+            yield Check(group.processor, FAIL, f"{behind}, {group.waits_for}")
         else:
             yield Check(group.processor, OK, behind)
 

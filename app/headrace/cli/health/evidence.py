@@ -11,7 +11,7 @@ from headrace.cli.forget.request import Requests
 from headrace.cli.scrub import files as rules
 from headrace.events.settings import Settings
 from headrace.sinks.audit.keys import open_keys, open_signing
-from headrace.sinks.audit.vault.vault import open_vault
+from headrace.sinks.audit.vault.vault import need_vault, open_vault
 
 _PROOF = "headrace doctor\n"
 
@@ -34,8 +34,9 @@ def keys_text(settings: Settings) -> str:
 
 
 def vault_text(settings: Settings) -> str:
-    """Ask the vault what it has. Raises HeadraceError."""
-    logs = len(open_vault(settings).logs())
+    """Ask the vault what it has. Raises HeadraceError, also where a place is named that is none."""
+    somewhere = settings.audit.vault is not None or local_vault(settings) is not None
+    logs = len((need_vault if somewhere else open_vault)(settings).logs())
     return f"{settings.audit.vault or local_vault(settings)} has {count(logs, 'log')}"
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import httpx
 
 from headrace.cli import kafka
 from headrace.cli.archive import connect
+from headrace.cli.health import sealing
 from headrace.cli.health.alerting import parked
 from headrace.cli.health.watchdog import WatchdogState, watchdogs
 from headrace.cli.kafka import Lag
@@ -73,12 +74,23 @@ class GroupState:
     partitions: tuple[Lag, ...]
     members: int | None = None
     """Workers in the group. None where the broker does not tell."""
+    waits_for: str | None = None
+    """Why it does not go on, where that can be seen from here, and what to do."""
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody runs it: now or once, or it is the one that everybody needs."""
+        """Whether somebody runs it, now or once, or must: evidence is safe once it is sealed."""
         read_once = any(lag.committed for lag in self.partitions)
-        return self.processor == "archive" or bool(self.members) or read_once
+        needed = self.processor == "archive" or (self.processor == "seal" and self.behind > 0)
+        return needed or bool(self.members) or read_once
+
+    def trouble(self) -> str | None:
+        """Say what is wrong and what to do."""
+        what = f"{self.processor}: {self.behind:,} records of {self.topic} behind"
+        if self.behind and self.members == 0 and self.wanted:
+            here = f" (here it would end: {self.waits_for})" if self.waits_for else ""
+            return f"{what} and no worker runs: start `headrace worker {self.processor}`{here}"
+        return f"{what}, {self.waits_for}" if self.waits_for else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +117,7 @@ class Status:
     def troubles(self) -> list[str]:
         """Say what is wrong and what to do, one line each."""
         troubles = [f"{part.name}: {part.state}" for part in self.parts if not part.well]
-        for group in self.groups:
-            if group.behind and group.members == 0 and group.wanted:
-                behind = f"{group.behind:,} records of {group.topic} behind"
-                what = f"{group.processor}: {behind} and no worker runs"
-                troubles.append(f"{what}: start `headrace worker {group.processor}`")
+        troubles += [trouble for group in self.groups if (trouble := group.trouble())]
         troubles += [
             f"{one.processor}: the watchdog sees it stand still for {one.stalled_seconds:.0f} s "
             "with records to read, and will restart it"
@@ -188,7 +196,11 @@ async def _kafka(settings: Settings) -> tuple[PartState, list[GroupState]]:
 async def _group(settings: Settings, processor: str, topic: str) -> GroupState:
     lags = await kafka.lags(settings, processor, topic)
     members = await kafka.members(settings, processor)
-    return GroupState(processor, topic, kafka.total_behind(lags), tuple(lags), members)
+    state = GroupState(processor, topic, kafka.total_behind(lags), tuple(lags), members)
+    # The local stack's supervisor has it from the worker itself.
+    if processor == "seal" and state.behind and settings.console_url is None:
+        return replace(state, waits_for=await sealing.waits_for(settings, lags, members))
+    return state
 
 
 async def _parked(settings: Settings) -> int | None:

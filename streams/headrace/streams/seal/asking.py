@@ -21,8 +21,8 @@ class Asking:
     """For one loop."""
 
     def __init__(self, worker: str, metrics: Metrics) -> None:
-        self.away = False
-        """Whether the vault did not answer when it was asked last."""
+        self.trouble: str | None = None
+        """Why the vault did not answer when it was asked last; None: it did."""
         self._worker = worker
         self._metrics = metrics
 
@@ -37,15 +37,17 @@ class Asking:
             try:
                 answer = await asyncio.to_thread(question)
             except Retryable as error:
-                self._tell(away=True, text=f"nothing can be sealed, trying until it can: {error}")
+                self._tell(str(error))
                 await asyncio.sleep(backoff.wait())
             else:
-                self._tell(away=False, text="the vault takes evidence again")
+                self._tell(None)
                 return answer
         raise LetGoError
 
-    def _tell(self, *, away: bool, text: str) -> None:
-        if away != self.away:
-            log.warning("%s", text)
-        self.away = away
-        self._metrics.sink_up.labels(self._worker).set(not away)
+    def _tell(self, trouble: str | None) -> None:
+        if trouble is None and self.trouble is not None:
+            log.warning("the vault takes evidence again")
+        elif self.trouble is None and trouble is not None:
+            log.warning("nothing can be sealed, trying until it can: %s", trouble)
+        self.trouble = trouble
+        self._metrics.sink_up.labels(self._worker).set(trouble is None)

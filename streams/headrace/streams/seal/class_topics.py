@@ -53,12 +53,8 @@ class ClassTopics:
         self._late: set[str] = set()
         """Classes whose topics did not take something: they come last."""
         self._news = asyncio.Event()
-        self._trouble: str | None = None
-
-    @property
-    def waiting(self) -> bool:
-        """For a topic."""
-        return self._trouble is not None
+        self.trouble: str | None = None
+        """Why a topic did not take its leaves the last time; None: all did."""
 
     def tell(self, seal: Seal) -> None:
         """There is more of a log in the vault than there was, or it was opened."""
@@ -84,12 +80,12 @@ class ClassTopics:
             self._news.clear()
             trouble = await self._catch_up()
             if trouble is None:
-                self._trouble = None
+                self.trouble = None
                 backoff.reset()
                 continue
-            if trouble != self._trouble:
+            if trouble != self.trouble:
                 log.warning("evidence is not in its classes' topics, trying on: %s", trouble)
-            self._trouble = trouble
+            self.trouble = trouble
             self._news.set()
             await asyncio.sleep(backoff.wait())
 

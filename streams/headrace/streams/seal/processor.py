@@ -97,8 +97,18 @@ class SealProcessor:
 
     @property
     def waiting_for_sink(self) -> bool:
-        late = self._classes is not None and self._classes.waiting
-        return self._asking.away or self._rows.waiting or late
+        return self.waits_for is not None
+
+    @property
+    def waits_for(self) -> str | None:
+        """See :class:`headrace.streams.processor.Explaining`."""
+        if self._asking.trouble is not None:
+            return f"nothing is sealed: {self._asking.trouble}"
+        if self._rows.trouble is not None:
+            return f"what is sealed is not in ClickHouse yet: {self._rows.trouble}"
+        if self._classes is not None and self._classes.trouble is not None:
+            return f"what is sealed is not in its classes' topics yet: {self._classes.trouble}"
+        return None
 
     async def sink_healthy(self) -> bool:
         return not self.waiting_for_sink
@@ -123,7 +133,8 @@ class SealProcessor:
         try:
             await asyncio.wait_for(self._open(mine - self._held.keys()), OPEN_SECONDS)
         except asyncio.TimeoutError:
-            raise Retryable(f"the vault has not answered for {OPEN_SECONDS:g} s") from None
+            why = f": {self._asking.trouble}" if self._asking.trouble else ""
+            raise Retryable(f"the vault has not answered for {OPEN_SECONDS:g} s{why}") from None
         for held in self._held.values():
             held.forget_batches()
         return {TP(topic, number): self._held[number].partition.offset for number in mine}

@@ -59,8 +59,8 @@ class Rows:
         self._next: dict[str, int | None] = {}
         """Log to the index where its next segment begins; None: not asked yet."""
         self._news = asyncio.Event()
-        self.waiting = False
-        """For ClickHouse."""
+        self.trouble: str | None = None
+        """Why ClickHouse did not take rows when it was asked last; None: it did."""
 
     def tell(self, name: str) -> None:
         """There is more of a log in the vault than there was, or it was opened."""
@@ -82,13 +82,13 @@ class Rows:
                 for name in list(self._next):
                     await self._catch_up(name)
             except Retryable as error:
-                if not self.waiting:
+                if self.trouble is None:
                     log.warning("evidence is not in ClickHouse yet, trying until it is: %s", error)
-                self.waiting = True
+                self.trouble = str(error)
                 self._news.set()
                 await asyncio.sleep(backoff.wait())
             else:
-                self.waiting = False
+                self.trouble = None
                 backoff.reset()
 
     async def close(self) -> None:

@@ -11,6 +11,7 @@ checkpoints, which witnesses have, too.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -33,6 +34,14 @@ FOR_EVER: Final = 0
 NEW: Final = ".new-"
 STALE_SECONDS: Final = 86_400.0
 """Nobody is at a file for so long; who is all the same is told that the vault was away."""
+_ADVICE: Final = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "mount it for writing",
+    errno.EACCES: "mend its owner or mode",
+    errno.EPERM: "mend its owner or mode",
+}
+"""What to do about an error; about any other: mount it."""
 
 
 class DirectoryPlace:
@@ -143,7 +152,9 @@ class DirectoryPlace:
             raise self._away(error) from None
 
     def _away(self, error: OSError) -> Retryable:
-        return Retryable(f"the vault {self._root} cannot be used: {error.strerror or error}")
+        advice = _ADVICE.get(error.errno or 0, "mount it, or correct HEADRACE_AUDIT_VAULT")
+        why = error.strerror or error
+        return Retryable(f"the vault {self._root} cannot be used: {why}: {advice}")
 
 
 def _held(path: Path) -> Path:

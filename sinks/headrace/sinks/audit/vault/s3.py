@@ -190,11 +190,15 @@ class S3Place:
                 raise SettingsError(
                     f"there is no bucket {self._bucket}: {_how_to_make(self._bucket)}"
                 ) from None
-            raise Retryable(f"the vault {where} refuses: {' '.join(str(error).split())}") from None
+            why = " ".join(str(error).split())
+            advice = "correct AWS_*, or the rights of its role"
+            raise Retryable(f"the vault {where} refuses: {why}: {advice}") from None
         except NoCredentialsError:
             raise SettingsError(f"no AWS credentials for the vault {where}: set AWS_*") from None
         except (BotoCoreError, OSError) as error:
-            raise Retryable(f"the vault {where} is away: {' '.join(str(error).split())}") from None
+            why = " ".join(str(error).split())
+            advice = "see that it answers, or correct AWS_*"
+            raise Retryable(f"the vault {where} is away: {why}: {advice}") from None
 
 
 def _client() -> Any:
