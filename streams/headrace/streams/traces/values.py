@@ -13,7 +13,7 @@ NAME_CHARS: Final = 256
 CONTENT_CHARS: Final = 16_384
 """Of a message, an argument or a result, where content is captured."""
 REASON_CHARS: Final = 1024
-"""Of what stands in an event of a span: with as many as it may have, it fits into a record still."""
+"""Of what stands in an event of a span: with all of them it still fits into a record."""
 OTHER: Final = "_OTHER"
 """What OpenTelemetry calls a kind that is none of the known ones."""
 
