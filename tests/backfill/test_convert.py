@@ -126,6 +126,43 @@ def test_our_own_keep_their_identity(event: Any, seq: int, ours: bool, more: boo
         assert sent == line
 
 
+def test_what_a_line_without_an_identity_says_beyond_the_seeds_fields_is_kept() -> None:
+    seed = {"ts": 1.5, "session": "s", "tenant": "acme", "data": {"a": 1}}
+    more = {"user": "u-1", "agent": "main", "trace": "00-1", "turn": 7, "duration_ms": 2.5}
+    lines = [
+        seed | {"type": "turn_begin"} | more,
+        seed | {"type": "x"},
+        seed | {"type": "y", "user": "u-1"},
+        seed | {"type": "turn_end", "duration_ms": 0.0},
+        seed | {"type": "turn_begin", "user": "u-2", "further": [1]},
+        seed | {"type": "z"},
+    ]
+    sent = converted(b"\n".join(map(orjson.dumps, lines))).events
+    found = [orjson.loads(event) for event in sent]
+    turns = [{"turn": turn} for turn in (7, 7, 7, 7, 8, 8)]
+    epoch = found[0]["epoch"]
+    identity = [{"v": 1, "epoch": epoch, "seq": number} for number in range(1, 7)]
+    assert found == [a | b | c for a, b, c in zip(turns, lines, identity, strict=True)]
+    assert [split_prefix(event)[1] for event in sent] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("depth", [300, 1000, 1020])
+@pytest.mark.parametrize("name", ["data", "further"])
+def test_a_line_that_is_nested_deep_stops_nothing(depth: int, name: str) -> None:
+    deep = b'{"x":' * depth + b"1" + b"}" * depth
+    line = b'{"ts":1,"session":"s","type":"x","data":{},"%b":%b}' % (name.encode(), deep)
+    whole = converted(b'{"ts":1,"session":"s","type":"x","data":{}}\n' + line)
+    assert len(whole.events) + len(whole.bad) == 2
+
+
+def test_a_deep_line_that_is_too_large_keeps_its_identity() -> None:
+    deep = b"[" * 300 + b"]" * 300
+    line = b'{"ts":1,"session":"s","type":"x","data":{"x":%b,"y":"%b"}}' % (deep, b"z" * _MOST)
+    (event,) = converted(line).events
+    assert len(event) <= _MOST
+    assert decode(event).session == "s"
+
+
 def test_a_hostile_prefix_is_not_believed() -> None:
     line = (
         b'{"v":1,"tenant":"acme","session":"mine","epoch":"e","seq":1,"ts":1,"type":"x","data":{},'

@@ -2,12 +2,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.cli.replay.entries import Entry, Event, duration
+from headrace.cli.replay.read import decode_data
+from headrace.cli.replay.show import as_json
+from headrace.cli.replay.sums import Sums
 from headrace.cli.replay.tellers import TELLERS
 from headrace.cli.replay.timeline import build
+from headrace.cli.text import safe_json
+from headrace.streams.metrics.prices import load
 
 EPOCH = "00112233aabbccdd"
 
@@ -155,6 +162,7 @@ ANYTHING = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**63)
+    | st.sampled_from([10**400, -(10**400), float("inf")])
     | st.floats(allow_nan=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -179,10 +187,32 @@ HOSTILE = st.lists(
 
 @given(HOSTILE)
 def test_no_data_of_an_agent_breaks_the_timeline(steps: list[tuple[str, dict[str, Any]]]) -> None:
-    for entry in build(events(*steps, turn=None)):
+    sums = Sums(load(None))
+    for entry in sums.watch(build(events(*steps, turn=None))):
         assert isinstance(entry.headline, str)
         assert entry.headline
         assert entry.body is None or isinstance(entry.body, str)
+        assert safe_json(as_json(entry, 0.0)).isprintable()
+    assert safe_json(sums.as_json()).isprintable()
+
+
+@pytest.mark.parametrize("huge", ["1e400", "-1e400", "1" + "0" * 400, "1e300"])
+def test_numbers_that_nobody_reckons_with_are_told(huge: str) -> None:
+    names = ("duration_ms", "wait_ms", "tool_count", "prompt_tokens", "completion_tokens")
+    data = decode_data(orjson.dumps(dict.fromkeys(names, "huge")).decode().replace('"huge"', huge))
+    sums = Sums(load(None))
+    entries = list(sums.watch(build(events(*((kind, data) for kind in TELLERS)))))
+    assert len(entries) >= len(TELLERS) - 8
+    assert sums.as_json()["tokens_in"] == 0
+
+
+@pytest.mark.parametrize("depth", [100, 300, 1000, 1020, 2000])
+@pytest.mark.parametrize("kind", ["tool_start", "tool_result", "llm_retry", "unheard_of"])
+def test_data_that_is_nested_deep_is_told(kind: str, depth: int) -> None:
+    deep = f'{{"args":{"[" * depth}1{"]" * depth},"content":{"[" * depth}1{"]" * depth}}}'
+    for entry in told((kind, decode_data(deep))):
+        assert safe_json(as_json(entry, 0.0)).isprintable()
+    assert safe_json(orjson.loads(deep) if depth < 1024 else deep)
 
 
 @given(st.lists(st.text(min_size=1), min_size=1))

@@ -13,6 +13,8 @@ from headrace.cli.archive import Archive
 from headrace.cli.export import queries
 from headrace.cli.export.choice import STREAMED, Choice
 from headrace.cli.export.names import file_name
+from headrace.cli.export.sessions import lines_of
+from headrace.cli.faults import CommandError
 from tests.cli.conftest import Cli
 from tests.export import hostile
 from tests.export.support import Store
@@ -44,6 +46,12 @@ def test_whatever_was_archived_is_the_same_row_again(
     assert exported.count(b"\n") == len(one.rows())
     one.insert(exported.splitlines(), copy)
     assert one.rows(copy) == one.rows()
+
+
+def test_an_answer_that_ends_in_the_middle_of_a_line_is_no_export() -> None:
+    assert list(lines_of([b"a\nb", b"c\n"])) == [[b"a"], [b"bc"]]
+    with pytest.raises(CommandError, match="broke off"):
+        list(lines_of([b"a\nb", b"c"]))
 
 
 def test_line_breaks_in_the_layout_of_data_become_blanks(store: Store) -> None:

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -106,6 +107,18 @@ def test_what_cannot_be_written_raises_nothing(tmp_path: Path) -> None:
     files.close()
     with pytest.raises(SettingsError, match="keep_days"):
         TenantLogFiles(tmp_path, keep_days=0)
+
+
+def test_names_that_are_no_utf8_lose_nothing(tmp_path: Path) -> None:
+    handler = TenantLogFiles(tmp_path, by_session=True)
+    extra = {"tenant": "a\ud800", "session": "s\udcff"}
+    handler.handle(logging.makeLogRecord({"name": "x", "msg": "text", **extra}))
+    handler.close()
+    files = EventFiles(tmp_path, tenant="acme")
+    files.hook("s\udcff")(SimpleNamespace(type="x", data={}))
+    files.close()
+    found = {path.name: path.read_bytes().count(b"\n") for path in tmp_path.rglob("s*")}
+    assert found == {"s%ef%bf%bd.log": 1, "s%ef%bf%bd.jsonl": 1}
 
 
 def _write(directory: Path, number: int) -> None:

@@ -491,3 +491,17 @@ def test_a_fork_has_its_own_numbers_and_the_end_of_the_interpreter_is_marked(
     parent = [(1, "log", "parent"), (2, "log", "parent"), (3, "headrace.epoch_end", "")]
     child = [(1, "log", "child"), (2, "log", "child")]
     assert sorted(map(sorted, epochs.values()), key=len) == [child, sorted(parent)]
+
+
+@pytest.mark.parametrize("created", [float("nan"), float("inf"), -1.0, 1.7e12, "soon", None, True])
+def test_a_record_whose_time_is_none_is_of_now_and_told_once(
+    producer: Unshipped, spool_dir: Path, created: Any
+) -> None:
+    printed = io.StringIO()
+    record = logging.makeLogRecord({"name": "a", "msg": "m", "created": created})
+    LogHandler(producer, stdout=printed).handle(record)
+    (one,) = logged(spool_dir)
+    assert one.data["message"] == "m"
+    assert abs(one.ts - time.time()) < 60
+    (line,) = printed.getvalue().splitlines()
+    assert orjson.loads(line)["message"] == "m"

@@ -167,6 +167,29 @@ def test_rows_go_by_tenant_and_type_and_count_as_expired(
     assert "o'hara" in shown.out
 
 
+@pytest.mark.parametrize(
+    ("table", "more"),
+    [
+        ("otel_traces_raw", {"Timestamp": NOW - timedelta(days=10), "SpanId": "0" * 15 + "1"}),
+        ("otel_traces_trace_id_ts", {"Start": NOW - timedelta(days=10)}),
+    ],
+)
+def test_spans_go_by_tenant_whoever_else_has_spans_of_that_day(
+    table: str, more: dict[str, Any], client: Client, kept: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "kept.toml").write_text('[tenant.acme]\ntraces = "forever"\n')
+    assert kept("apply").code == 0
+    client.command(f"TRUNCATE TABLE {table}")
+    client.command(f"ALTER TABLE {table} MODIFY SETTING merge_with_ttl_timeout = 0")
+    same = {"TraceId": "0" * 31 + "1", "ingested_at": NOW - timedelta(days=10)} | more
+    rows = [same | {"tenant": "acme"}, same | {"tenant": "globex", "TraceId": "0" * 31 + "2"}]
+    client.insert(table, [list(row.values()) for row in rows], column_names=list(rows[0]))
+    query = f"SELECT tenant FROM {table}"
+    wait_until_sync(lambda: client.query(query).result_rows == [("acme",)], what="a merge")
+    client.command(f"ALTER TABLE {table} RESET SETTING merge_with_ttl_timeout")
+    client.command(f"TRUNCATE TABLE {table}")
+
+
 def test_what_went_before_its_time_is_missing(
     client: Client, kept: Cli, server: LocalClickHouse
 ) -> None:

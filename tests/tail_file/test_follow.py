@@ -70,6 +70,19 @@ def test_records_come_as_they_are_written(path: Path) -> None:
     assert [seq for _, seq in reader.identities] == [1, 2, 3]
 
 
+def test_lines_that_no_program_means_stop_nothing(path: Path) -> None:
+    deep = [f"{'[' * depth}1{']' * depth}" for depth in (300, 1015)]
+    reader = Reader(path)
+    write(
+        path,
+        *(f'{{"message":"{n}","more":{one}}}' for n, one in enumerate(deep)),
+        *(f'{{"message":{one},"ts":1e300}}' for one in deep),
+        '{"message":"last","time":"0001-01-01 00:00:00"}',
+    )
+    assert [message[:4] for message in reader.read()] == ["0", "1", "[[[[", "[[[[", "last"]
+    assert all(0 < event["ts"] < 2**32 for event in reader.events)
+
+
 def test_a_restart_goes_on_and_what_was_not_acknowledged_comes_again(path: Path) -> None:
     write(path, "12:00:00.000 one", "12:00:01.000 two")
     first = Reader(path)

@@ -58,6 +58,31 @@ def test_json() -> None:
     assert formats.read(b"no json", formats.JSON, None).message == "no json"
 
 
+@pytest.mark.parametrize("zone", [None, BERLIN])
+@pytest.mark.parametrize(
+    "day", ["0001-01-01 00:00:00", "9999-12-31 23:59:59", "1969-12-31 10:00:00"]
+)
+def test_a_time_that_the_archive_would_refuse_is_none(day: str, zone: ZoneInfo | None) -> None:
+    assert formats.read(f"{day} x".encode(), formats.TEXT, zone).ts is None
+    assert formats.read(b'{"ts":"%b"}' % day.encode(), formats.JSON, zone).ts is None
+
+
+@pytest.mark.parametrize(
+    ("told", "ts"),
+    [
+        (b"1704067200.5", 1704067200.5),
+        (b"1704067200500", 1704067200.5),
+        (b"1704067200500000", 1704067200.5),
+        (b"1704067200500000000", 1704067200.5),
+        (b"1e300", None),
+        (b"-1", None),
+        (b"true", None),
+    ],
+)
+def test_a_number_counts_seconds_or_parts_of_them(told: bytes, ts: float | None) -> None:
+    assert formats.read(b'{"time":%b}' % told, formats.JSON, None).ts == ts
+
+
 def test_a_traceback_is_an_error() -> None:
     raw = b"12:00:00.000 broke\nTraceback (most recent call last):\n  File\nValueError: \xff"
     data = formats.read(raw, formats.AGENTAO, None).data()

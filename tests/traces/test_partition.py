@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -215,6 +216,24 @@ def test_silence_by_the_log() -> None:
     late = records([quiet.event("turn_end")], first=len(given_))
     assert state.take(late, NOW) == []
     assert state.take_counts().ignored == 1
+
+
+def test_silence_is_the_same_after_a_restart_where_events_are_sent_again() -> None:
+    one, two, other = Session("one"), Session("two", "1" * 16), Session("three", "2" * 16)
+    begun, again = one.event("turn_begin"), two.event("turn_begin")
+    told = [(again, 0), (begun, 500), (again, 600), (one.event("x"), 700)]
+    told += [(other.event("turn_begin" if n == 0 else "x"), 1000 + n * 60) for n in range(30)]
+    given = [
+        SimpleNamespace(offset=n, timestamp=int((BEGAN + at) * 1000), value=line)
+        for n, (line, at) in enumerate(told)
+    ]
+    bounds = Bounds(silence_ms=1_000_000)
+    want = Partition(bounds).take(given, NOW)
+    assert [made.session for made in want] == ["two", "one"]
+    for cut in range(len(given)):
+        state = Partition(bounds)
+        made = state.take(given[:cut], NOW)
+        assert made + saved(state, bounds).take(given[cut:], NOW) == want
 
 
 def test_a_clock_that_is_ahead_closes_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from opentelemetry.semconv._incubating.attributes import (
     user_attributes,
 )
 
+from headrace.events.settings import Settings
 from headrace.streams.traces import ids, semconv
+from headrace.streams.traces.partition import Bounds, Partition
 from headrace.streams.traces.span import MOST_EVENTS
-from tests.traces.making import Session, spans_of, tree, turn
+from tests.traces.making import NOW, Session, records, spans_of, tree, turn
 
 SECRET = "hunter2 swordfish"
 
@@ -294,6 +297,53 @@ def test_content_is_bounded() -> None:
     rows = spans_of(lines, captured=True)
     assert len(rows) == 3
     assert all(len(repr(row)) < 100_000 for row in rows)
+
+
+def test_content_that_is_nested_too_deep_is_left_out() -> None:
+    deep: Any = "x"
+    for _ in range(600):
+        deep = [deep]
+    s = Session()
+    tool = {"tool": "t", "call_id": "c"}
+    lines = [
+        s.event("turn_begin", {"user_message": deep}),
+        s.event("tool_start", tool | {"args": deep}),
+        s.event("agent_start", {"agent": deep, "child_task_id": "k"}),
+        s.event("agent_end", {"child_task_id": "k"}),
+        s.event("tool_complete", tool),
+        s.event("tool_result", tool | {"content": "x"}),
+        s.event("turn_end", {"final_text": "x"}),
+    ]
+    rows = spans_of(lines, captured=True)
+    assert attributes(rows, "execute_tool t")["gen_ai.tool.call.arguments"] == "_OTHER"
+    assert len(rows) == 3
+
+
+def test_a_span_with_all_that_it_may_hold_fits_into_a_record() -> None:
+    s = Session()
+    long = "\1" * 100_000
+    asked = [{"role": "user", "content": long}]
+    tool = {"tool": long, "call_id": "c"}
+    lines = [
+        s.event("turn_begin", {"user_message": long}),
+        s.event("llm_call_started", {"attempt": 1, "model": long}),
+        s.event("llm_call_delta", {"attempt": 1, "added_messages": asked}),
+        *(s.event("llm_text", {"chunk": long}) for _ in range(3)),
+        *(s.event("llm_retry", {"retry": 1, "reason": long}) for _ in range(100)),
+        s.event("llm_call_completed", {"attempt": 1, "status": "error", "error_message": long}),
+        *(
+            s.event("permission_decision", tool | {"decision": "ask", "reason": long})
+            for _ in range(100)
+        ),
+        s.event("tool_start", tool | {"args": {"q": long}}),
+        s.event("tool_complete", tool | {"status": "error", "error": long}),
+        s.event("tool_result", tool | {"content": long}),
+        *(s.event("error", {"message": long}) for _ in range(100)),
+        s.event("turn_end", {"status": "error", "error": long, "final_text": long}),
+    ]
+    made = Partition(Bounds(), captured=True).take(records(lines), NOW)
+    assert len(made) == 3
+    assert max(len(one.value) for one in made) < Settings(state_dir=Path()).max_event_bytes
 
 
 def test_every_attribute_is_in_the_table() -> None:

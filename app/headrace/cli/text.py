@@ -75,12 +75,15 @@ def one_line(text: str) -> str:
 def safe_json(value: Any) -> str:
     """Encode as one line of JSON in printable ASCII: safe on a terminal, exact for a script.
 
-    What JSON has no word for (an infinite number, as 1e400 is read) becomes a string.
+    What JSON has no word for (an infinite number, as 1e400 is read) becomes a string, and what is
+    nested too deep to be written a word on that.
     """
     try:
         encoded = json.dumps(value, allow_nan=False, separators=(",", ":"), default=str)
     except ValueError:
         return safe_json(_finite(value))
+    except RecursionError:
+        return '"<nested too deep>"'
     return encoded.replace("\x7f", "\\u007f")
 
 

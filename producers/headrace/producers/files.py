@@ -32,7 +32,7 @@ import orjson
 
 from headrace.events.errors import SettingsError
 from headrace.events.identity import UNBOUND_SESSION
-from headrace.producers.encode import encode
+from headrace.producers.encode import encode, text_of
 from headrace.producers.warn import Warnings
 
 LOG_DAYS: Final = 14
@@ -244,7 +244,7 @@ class TenantLogFiles(logging.Handler):
 
 
 def _said(record: logging.LogRecord, *names: str) -> str:
-    return next((str(value) for name in names if (value := getattr(record, name, None))), "")
+    return next((text_of(value) for name in names if (value := getattr(record, name, None))), "")
 
 
 class EventFiles:
@@ -269,6 +269,7 @@ class EventFiles:
 
     def hook(self, session: str) -> Callable[[Any], None]:
         """Return an ``on_event`` callable for one session. Any thread."""
+        session = text_of(session)
         name = f"{safe(session)}.jsonl"
 
         def on_event(event: Any) -> None:

@@ -17,7 +17,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from headrace.events.envelope import SEQ_MARK
 from headrace.events.settings import KafkaSettings
 from headrace.events.topics import LOCAL_CLUSTER
-from headrace.producers.encode import cut
+from headrace.producers.encode import cut, encode
 from headrace.producers.topic_id import topic_id_of
 
 REQUEST_TIMEOUT_MS: Final = 15_000
@@ -140,12 +140,12 @@ def shortened(line: bytes, limit: int) -> bytes:
     """Cut an event's data, under its identity: the broker takes no more. Torn lines stay whole."""
     try:
         event = orjson.loads(line)
-        data = orjson.dumps(event["data"])
+        data, _ = encode(event["data"])
         room = limit - (len(line) - len(data))
         event["data"] = orjson.loads(cut(data, max(room, 256)))
+        return orjson.dumps(event)
     except (ValueError, KeyError, TypeError):
         return line[:limit]
-    return orjson.dumps(event)
 
 
 async def _start(kafka: AIOKafkaProducer) -> None:

@@ -17,7 +17,7 @@ from headrace.producers.hosts import THREAD_NAME
 from headrace.producers.kinds import Kind, kind_of
 from headrace.producers.limits import CHUNK, NORMAL
 from headrace.producers.log_line import line_of
-from headrace.producers.log_record import Said, encoded, read
+from headrace.producers.log_record import Said, created, encoded, read
 from headrace.producers.producer import EventProducer
 from headrace.producers.report import Report
 from headrace.producers.warn import Warnings
@@ -98,9 +98,10 @@ class LogHandler(logging.Handler):
         body = encoded(said.data, self._producer.max_event_bytes)
         whose = self._whose(said)
         kind = _HIGH if said.data["level_no"] >= logging.ERROR else _LOW
-        self._put(whose, kind, body, record.created)
+        at = created(record)
+        self._put(whose, kind, body, at)
         if self._stdout and not depth:  # the stream is busy with the first, or logs itself
-            self._print(line_of(record.created, self._producer.tenant, whose, body))
+            self._print(line_of(at, self._producer.tenant, whose, body))
 
     def _whose(self, said: Said) -> Whose:
         bound = self._producer.whose()
@@ -109,7 +110,7 @@ class LogHandler(logging.Handler):
             session, user, agent, trace = bound.session, bound.user, bound.agent, bound.trace
         return said.session or session, said.user or user, agent, traceparent.current() or trace
 
-    def _put(self, whose: Whose, kind: Kind, body: bytes, created: float) -> None:
+    def _put(self, whose: Whose, kind: Kind, body: bytes, made: float) -> None:
         binding = self._bindings.get(whose)
         if binding is None:
             session, user, agent, trace = whose
@@ -117,7 +118,7 @@ class LogHandler(logging.Handler):
             if len(self._bindings) >= MAX_BINDINGS:
                 self._bindings.clear()
             self._bindings[whose] = binding
-        self._channel.journal.put(binding, kind, body, made=float(created))
+        self._channel.journal.put(binding, kind, body, made=made)
 
     def _print(self, line: str) -> None:
         stream = sys.stdout if self._stdout is True else self._stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +13,9 @@ from headrace.producers.encode import MAX_TEXT, NOTE, cut, encode, foreign, text
 
 _STANDARD: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 """What logging itself puts on a record; all else came with ``extra``."""
+
+_LATEST: Final = 2.0**32
+"""Seconds since 1970 from which on the archive takes none."""
 
 
 class Said(NamedTuple):
@@ -59,6 +63,13 @@ def read(record: logging.LogRecord, tenant: str, *, format_it: bool = True) -> S
     if extra:
         data["extra"] = extra
     return Said(data, session, user)
+
+
+def created(record: logging.LogRecord) -> float:
+    """Return when it was logged, in seconds since 1970; now, where what it says is no such time."""
+    value: Any = record.created
+    told = type(value) in {int, float} and 0 < value < _LATEST
+    return float(value) if told else time.time()
 
 
 def encoded(data: dict[str, Any], max_bytes: int) -> bytes:

@@ -79,11 +79,12 @@ class Converted:
 class _Session:
     """How far the numbering of a session of the file has come."""
 
-    __slots__ = ("begin", "in_turn", "seq", "ts", "turn")
+    __slots__ = ("begin", "epoch", "in_turn", "seq", "ts", "turn")
 
     def __init__(self, tenant: str, session: str, first: bytes) -> None:
         names = orjson.dumps({"v": 1, "tenant": tenant, "session": session})
-        self.begin = b'%b,"epoch":"%b"%b' % (names[:-1], epoch_of(tenant, session, first), SEQ_MARK)
+        self.epoch = epoch_of(tenant, session, first)
+        self.begin = b'%b,"epoch":"%b"%b' % (names[:-1], self.epoch, SEQ_MARK)
         self.seq = 0
         self.turn = 0
         self.in_turn = b""
@@ -158,6 +159,8 @@ class Converter:
         at.seq += 1
         at.ts = ts
         part, is_edge = known
+        if _says_more(read):
+            return _told(at, read, tenant, extra)
         if is_edge:
             return self._edge(at, kind) % (at.begin, at.seq, ts, part, data, extra)
         return b'%b%d%b,"ts":%a%b%b%b}' % (at.begin, at.seq, at.in_turn, ts, part, data, extra)
@@ -223,6 +226,8 @@ class Converter:
             why = f"not UTF-8 at byte {error.start}"
         except orjson.JSONDecodeError as error:
             why = f"not JSON: {error.msg} at byte {error.pos}"
+        except RecursionError:
+            why = "nested too deep"
         except (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError):
             why = what_is_wrong(fields)
         done.bad.append(Bad(number, line, why))
@@ -237,6 +242,24 @@ class Converter:
         if not tenant:
             raise CommandError("a line names no tenant: say whose events these are (--tenant)")
         return self._numbered(line, read, tenant, extra)
+
+
+def _says_more(read: _Line) -> bool:
+    given = (read.user, read.agent, read.trace, read.turn, read.duration_ms)
+    return given != (None, None, None, None, None)
+
+
+def _told(at: _Session, read: _Line, tenant: str, extra: bytes) -> bytes:
+    """Write a line without an identity that says more than the seed's five fields."""
+    read.v, read.tenant, read.epoch, read.seq = 1, tenant, at.epoch.decode(), at.seq
+    if read.type == types.TURN_BEGIN:
+        at.turn = at.turn + 1 if read.turn is None else read.turn
+        at.in_turn = b',"turn":%d' % at.turn
+    if read.turn is None and at.in_turn:
+        read.turn = at.turn
+    if read.type == types.TURN_END:
+        at.in_turn = b""
+    return written(read, extra)
 
 
 def written(read: _Line, extra: bytes = b"") -> bytes:

@@ -20,12 +20,17 @@ _TS: Final = b',"ts":'
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines of chunks that were cut anywhere, many at a time, without line feeds."""
+    """Yield the lines of chunks that were cut anywhere, many at a time, without line feeds.
+
+    Raises CommandError where the last one has none: more was to come.
+    """
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         if whole:
             yield whole
+    if rest:
+        raise CommandError("ClickHouse broke off in the middle of its answer")
 
 
 @dataclass(slots=True)

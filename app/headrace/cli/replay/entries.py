@@ -13,6 +13,9 @@ from typing import Any, Final
 
 Data = Mapping[str, Any]
 
+LARGEST: Final = 1e18
+"""Of numbers that are reckoned with."""
+DEEP: Final = "<nested too deep>"
 SECOND: Final = 1_000.0
 MINUTE: Final = 60_000.0
 
@@ -69,12 +72,16 @@ def text(value: Any) -> str:
     """Return a value as text: strings as they are, nothing for None, JSON for the rest."""
     if isinstance(value, str):
         return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
+    try:
+        return "" if value is None else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return DEEP
 
 
 def number(value: Any) -> float | None:
-    """Return a number, or None for what is not one."""
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """Return a number, or None for what is not one, or so large that nobody can reckon with it."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and abs(value) <= LARGEST else None
 
 
 def duration(milliseconds: float) -> str:

@@ -32,6 +32,8 @@ SELECT session FROM
 WHERE editDistanceUTF8(session, {session:String}) <= greatest(1, lengthUTF8(session) / 3)
 ORDER BY editDistanceUTF8(session, {session:String}), session LIMIT 3
 """
+DEEPEST: Final = 200
+"""Levels of nesting that every writer of JSON takes."""
 LONGEST_NAME: Final = 200
 """Characters of a name for which near ones are looked for: the distance costs their product."""
 
@@ -170,11 +172,17 @@ class Clocks:
 
 
 def decode_data(text: str) -> dict[str, Any]:
-    """Decode an event's payload. What no JSON reader takes is shown as the text that it is."""
+    """Decode an event's payload. What no JSON reader takes is shown as the text that it is.
+
+    So is what is nested so deep that nobody could write it again.
+    """
+    may_be_deep = text.count("[") + text.count("{") > DEEPEST
     for loads in (orjson.loads, json.loads):
         try:
             data = loads(text)
-        except (ValueError, RecursionError):
+            if may_be_deep:
+                orjson.dumps(data)
+        except (ValueError, TypeError, RecursionError):
             continue
         if isinstance(data, dict):
             return data

@@ -26,6 +26,7 @@ from headrace.cli.tail_file.cutting import Cutter, Raw
 from headrace.cli.tail_file.dates import BACK, Days
 from headrace.cli.tail_file.rotated import FIRST, missed, name_of
 from headrace.events import types
+from headrace.producers.encode import encode
 from headrace.producers.kafka_log import shortened
 from headrace.producers.lane import Checkpoint
 from headrace.producers.sources import Chunk
@@ -300,8 +301,9 @@ class FollowedFile:
         return lines
 
     def _line(self, seq: int, ts: float, kind: str, data: dict[str, Any]) -> bytes:
-        told = orjson.dumps({"seq": seq, "ts": max(ts, 0.0), "type": kind, "data": data})
-        return self._begin + b"," + told[1:]
+        told = orjson.dumps({"seq": seq, "ts": max(ts, 0.0), "type": kind})
+        body, _ = encode(data)
+        return b'%b,%b,"data":%b}' % (self._begin, told[1:-1], body)
 
     def _first_day(self) -> tuple[int, float]:
         """Return the day of the first record: midnights are counted back from the last writing."""

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import orjson
 
+from headrace.producers.encode import encode
+
 AGENTAO: Final = "agentao"
 TEXT: Final = "text"
 JSON: Final = "json"
@@ -39,6 +41,10 @@ _SHAPES: Final = (
     re.compile(_WHEN + _GAP + _LEVEL + _GAP),
     re.compile(_WHEN + r"\s*"),
 )
+_LATEST: Final = 2.0**32
+"""Seconds since 1970 from which on the archive takes none."""
+_UNITS: Final = (1.0, 1e3, 1e6, 1e9)
+"""What a second has of what programs count time in."""
 _TRACEBACK: Final = "Traceback (most recent call last):"
 _SAME: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _NUMBERS: Final = {
@@ -142,11 +148,12 @@ def _seconds(day: str, part: str | None, offset: str | None, zone: tzinfo | None
         offset = f"{offset[:3]}:{offset[3:]}"
     try:
         when = datetime.fromisoformat(day.replace(" ", "T") + offset)
-    except ValueError:
+        if when.tzinfo is None and zone is not None:
+            when = when.replace(tzinfo=zone)
+        seconds = when.timestamp() + (float(f"0.{part}") if part else 0.0)
+    except (ValueError, OverflowError):  # a year that this machine's zone has no place for, too
         return None
-    if when.tzinfo is None and zone is not None:
-        when = when.replace(tzinfo=zone)
-    return when.timestamp() + (float(f"0.{part}") if part else 0.0)
+    return seconds if 0 <= seconds < _LATEST else None
 
 
 def _object(raw: bytes, text: str, zone: tzinfo | None) -> Record:
@@ -161,7 +168,7 @@ def _object(raw: bytes, text: str, zone: tzinfo | None) -> Record:
         for ours, keys in _KEYS.items()
         if any(key in fields for key in keys)
     }
-    words = {name: str(value) for name, value in known.items() if name != "ts" and value}
+    words = {name: _text(value) for name, value in known.items() if name != "ts" and value}
     record = Record(words.get("message", ""), extra=fields, ts=_time(known.get("ts"), zone))
     record.level, record.logger = words.get("level", ""), words.get("logger", "")
     record.exception = words.get("exception", "")
@@ -170,9 +177,14 @@ def _object(raw: bytes, text: str, zone: tzinfo | None) -> Record:
     return record
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else encode({"": value})[0][4:-1].decode()
+
+
 def _time(value: Any, zone: tzinfo | None) -> float | None:
+    """Read a time; a number counts seconds, or thousandths, millionths or billionths of them."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return next((value / unit for unit in _UNITS if 0 <= value / unit < _LATEST), None)
     match = _SHAPES[-1].match(value) if isinstance(value, str) else None
     if match is None:
         return None

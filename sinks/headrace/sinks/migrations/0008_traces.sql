@@ -56,7 +56,7 @@ ENGINE = {replacing}(Duration)
 PARTITION BY toDate(Timestamp)
 PRIMARY KEY (ServiceName, SpanName, toDateTime(Timestamp))
 ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), Timestamp, TraceId, SpanId)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1;
+SETTINGS index_granularity = 8192;
 
 CREATE OR REPLACE VIEW {database}.otel_traces {on_cluster} AS
 SELECT
@@ -103,7 +103,7 @@ CREATE TABLE IF NOT EXISTS {database}.otel_traces_trace_id_ts {on_cluster}
 ENGINE = {aggregating}
 PARTITION BY toStartOfWeek(Start)
 ORDER BY (TraceId, tenant, session, user)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1;
+SETTINGS index_granularity = 8192;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.otel_traces_trace_id_ts_mv {on_cluster}
 TO {database}.otel_traces_trace_id_ts

@@ -151,6 +151,8 @@ class Partition:
             if epoch is None or epoch.names != (head.tenant, head.session, head.epoch):
                 epoch = self._epoch = self._enter((head.tenant, head.session, head.epoch), made)
             recording, kind = epoch.recording, head.type
+            if recording is not None:  # one that is sent again is a sign of life, too
+                epoch.at = self.watermark
             if kind == types.TURN_BEGIN or (recording is not None and kind in self._read):
                 event = self._decoded(record.value)
                 if event is None:
@@ -162,7 +164,6 @@ class Partition:
             elif not epoch.seen.add(head.seq):
                 counts.duplicates += 1
             elif recording is not None:
-                epoch.at = self.watermark
                 recording.ts = max(recording.ts, head.ts)
                 if recording.waiting and kind in _ANSWER:
                     chunk(recording, None, head.ts, head.duration_ms)

@@ -14,7 +14,15 @@ from typing import Any, Final
 import orjson
 
 from headrace.events.envelope import Envelope
-from headrace.streams.traces.values import CONTENT_CHARS, amount, content, count, name, word
+from headrace.streams.traces.values import (
+    CONTENT_CHARS,
+    REASON_CHARS,
+    amount,
+    content,
+    count,
+    name,
+    word,
+)
 
 SEMCONV_VERSION: Final = "1.41.0"
 SCOPE: Final = "headrace"
@@ -246,7 +254,7 @@ def decision_of(data: dict[str, Any], *, captured: bool) -> Attributes:
     return _present(
         {
             "headrace.permission.decision": word(data.get("decision")),
-            "headrace.permission.reason": content(data.get("reason")) if captured else None,
+            "headrace.permission.reason": _reason(data.get("reason")) if captured else None,
         }
     )
 
@@ -276,7 +284,7 @@ def compaction_of(data: dict[str, Any]) -> Attributes:
 
 
 def error_of(data: dict[str, Any], *, captured: bool) -> Attributes:
-    return _present({"headrace.error.message": content(data.get("message")) if captured else None})
+    return _present({"headrace.error.message": _reason(data.get("message")) if captured else None})
 
 
 def dropped_of(data: dict[str, Any]) -> Attributes:
@@ -343,6 +351,10 @@ def messages(given: Any) -> str | None:
 def service(event: Envelope) -> str:
     """Return the service that an event's agent is."""
     return name(event.agent) or SERVICE
+
+
+def _reason(given: Any) -> str | None:
+    return content(given, REASON_CHARS)
 
 
 def _present(given: Attributes) -> Attributes:

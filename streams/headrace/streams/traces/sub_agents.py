@@ -33,7 +33,7 @@ def _tool_behind(under_way: Recording, data: dict[str, Any]) -> Span | None:
     if key is not None:
         return next((one for one in tools if one.key == key), None)
     taken = {one.parent for one in under_way.spans.values() if one.kind == SUB_AGENT}
-    tool = f"agent_{data.get('agent')}"
+    tool = f"agent_{name(data.get('agent'))}"
     free = [one for one in tools if one.begun and one.id not in taken]
     return next((one for one in free if name_of(one) == tool), None)
 

@@ -12,6 +12,8 @@ NAME_CHARS: Final = 256
 """Of the name of a tool, a model or an agent."""
 CONTENT_CHARS: Final = 16_384
 """Of a message, an argument or a result, where content is captured."""
+REASON_CHARS: Final = 1024
+"""Of what stands in an event of a span: with all of them it still fits into a record."""
 OTHER: Final = "_OTHER"
 """What OpenTelemetry calls a kind that is none of the known ones."""
 
@@ -47,9 +49,15 @@ def amount(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def content(value: Any) -> str | None:
-    """Return a text, or the JSON of what is none, cut; None where there is nothing."""
+def content(value: Any, most: int = CONTENT_CHARS) -> str | None:
+    """Return a text, or the JSON of what is none, cut; None where there is nothing.
+
+    What is nested so deep that orjson reads it but does not write it is ``_OTHER``.
+    """
     if value is None or value == "":
         return None
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return text[:CONTENT_CHARS]
+    try:
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    except TypeError:
+        return OTHER
+    return text[:most]
