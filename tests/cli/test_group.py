@@ -13,7 +13,7 @@ from headrace.cli import commands
 from headrace.cli.audit import commands as audit_commands
 from headrace.cli.commands.audit import SUBCOMMANDS
 from headrace.cli.group import COMMANDS
-from headrace.cli.options import Command
+from headrace.cli.options import Command, Moment
 from tests.cli.conftest import Cli, process
 from tests.docs.generate import every_command
 
@@ -43,6 +43,36 @@ def test_every_command_has_help_with_examples(path: str, cli: Cli) -> None:
     assert isinstance(command, Command)
     for parameter in command.params:
         assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("name", ["--since", "--until"])
+def test_a_moment_is_written_the_same_for_every_command(name: str) -> None:
+    found = {
+        path: parameter.type
+        for path, command in every_command()
+        for parameter in command.params
+        # The checkpoints that were kept elsewhere.
+        if name in parameter.opts and path != "audit verify"
+    }
+    assert {"logs", "search", "export", "alerts test"} <= set(found)
+    assert {type(kind) for kind in found.values()} == {Moment}
+
+
+def test_examples_can_be_pasted_from_a_narrow_terminal(cli: Cli) -> None:
+    for path, command in every_command():
+        lines = cli(*path.split(), "--help").out.splitlines()
+        for example in getattr(command, "examples", ()):
+            assert f"  {example}" in lines
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(("alert",), "alerts"), (("audit", "serch"), "search"), (("tailfile",), "tail-file")],
+)
+def test_a_command_that_is_misspelt_is_named(words: tuple[str, ...], meant: str, cli: Cli) -> None:
+    ran = cli(*words)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert f"no such command {words[-1]!r}: is it {meant}?" in ran.err
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -93,8 +123,9 @@ def test_a_wrong_option_is_one_line_that_names_the_help(cli: Cli) -> None:
     ran = cli("sessions", "--since", "yesterday")
     assert ran.code == 2
     assert ran.err == (
-        "headrace sessions: Invalid value for '--since': 'yesterday' is not a span such as 30s, "
-        "15m, 2h or 7d (see `headrace sessions --help`)\n"
+        "headrace sessions: Invalid value for '--since': 'yesterday' is not a time such as "
+        "2026-05-04 or 2026-05-04T12:30, nor a span such as 2h or 7d "
+        "(see `headrace sessions --help`)\n"
     )
 
 

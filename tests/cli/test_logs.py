@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,12 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.cli.archive import connect
+from headrace.cli.commands.tail import line as tail_line
 from headrace.cli.logs.choice import Choice
 from headrace.cli.logs.read import read
 from headrace.cli.logs.record import Record, of_event
 from headrace.cli.logs.show import text_of
 from headrace.events import topics
-from headrace.events.envelope import decode
+from headrace.events.envelope import Envelope, decode
 from headrace.events.settings import Settings
 from headrace.streams import topic_admin
 from headrace.streams.producer import start_producer
@@ -94,6 +96,19 @@ def test_people_see_one_line_and_what_belongs_under_it(on_stack: Cli, tenant: st
     assert out[broke + 1 : broke + 3] == ["    Traceback:", "      ValueError: Straße 7"]
     assert out[-2].endswith("app: \\x1b[31mred")
     assert out[-1] == "    second line"
+
+
+def test_times_are_in_utc_wherever_the_reader_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        record = Record("t", "s", "", "", "e", 1, 1704067200.5, "", said("x"))
+        assert text_of(record).plain.startswith("2024-01-01 00:00:00.500 ")
+        event = Envelope("t", "s", "e", 1, 1704067200.5, "turn_start", {})
+        assert tail_line(event).plain.startswith("00:00:00.500 ")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_levels_have_colours() -> None:

@@ -39,7 +39,9 @@ def test_the_latest_sessions_with_what_they_did(on_stack: Cli, stack: Stack) -> 
         "completion_tokens": 30,
         "errors": 1,
     }
-    assert len(on_stack("sessions", "--tenant", tenant, "--since", "1h", "--json").objects) == 1
+    for since, found in (("1h", 1), ("2023-11-03", 2), ("2100-01-01T00:00Z", 0)):
+        ran = on_stack("sessions", "--tenant", tenant, "--since", since, "--json")
+        assert len(ran.objects) == found
     assert len(on_stack("sessions", "--tenant", tenant, "--limit", "1", "--json").objects) == 1
     table = on_stack("sessions", "--tenant", tenant).out
     assert "1,200" in table

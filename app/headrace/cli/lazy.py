@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -39,5 +40,6 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self._table and not args[0].startswith("-"):
-            ctx.fail(f"no such command {args[0]!r}")
+            near = difflib.get_close_matches(args[0], self._table, n=1, cutoff=0.7)
+            ctx.fail(f"no such command {args[0]!r}" + (f": is it {near[0]}?" if near else ""))
         return super().resolve_command(ctx, args)

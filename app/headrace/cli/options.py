@@ -30,7 +30,8 @@ class Command(click.Command):
         if self.examples:
             with formatter.section("Examples"):
                 for example in self.examples:
-                    formatter.write_text(example)
+                    # Never broken: a terminal folds it without a line break in what is pasted.
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
 
 
 class Group(click.Group, Command):
@@ -58,32 +59,50 @@ class Span(click.ParamType):
         return timedelta(**{_UNITS[match.group(2)]: int(match.group(1))})
 
 
-class Time(click.ParamType):
-    """A time as ISO 8601 has it, in UTC where it does not say. Seconds since 1970."""
+class Moment(click.ParamType):
+    """A span of time ago, or a time as ISO 8601 has it, in UTC where it does not say.
 
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            # Python 3.10 does not read the Z that every other program writes.
-            found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-        except ValueError:
-            self.fail(f"{value!r} is not a time such as 2026-05-04 or 2026-05-04T12:30", param, ctx)
-        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
-
-
-class Moment(Time):
-    """The same, or a span of time ago."""
+    Seconds since 1970.
+    """
 
     name = "moment"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        if isinstance(value, str) and re.fullmatch(r"\d{1,6}[smhdw]", value):
+        if isinstance(value, float):
+            return value
+        if re.fullmatch(r"\d{1,6}[smhdw]", str(value)):
             span: timedelta = Span().convert(value, param, ctx)
             return time.time() - span.total_seconds()
-        return super().convert(value, param, ctx)
+        try:
+            # Python 3.10 does not read the Z that every other program writes.
+            found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        except ValueError:
+            self.fail(
+                f"{value!r} is not a time such as 2026-05-04 or 2026-05-04T12:30,"
+                " nor a span such as 2h or 7d",
+                param,
+                ctx,
+            )
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def since(*also: str, default: str | None = None, otherwise: str = "") -> Callable[[F], F]:
+    """Return the option of when to begin. ``otherwise`` says what holds where it is not given."""
+    said = f" [default: {otherwise}]" if otherwise else ""
+    return click.option(
+        "--since",
+        *also,
+        "since",
+        type=Moment(),
+        default=default,
+        show_default=default is not None,
+        help=f"From then on: 2h (ago), 7d, or 2026-05-04T12:30 (UTC).{said}",
+    )
+
+
+def until(*also: str) -> Callable[[F], F]:
+    """Return the option of when to end."""
+    return click.option("--until", *also, "until", type=Moment(), help="Before then, as --since.")
 
 
 state_dir = click.option(

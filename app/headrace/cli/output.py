@@ -23,6 +23,8 @@ MOST_FRAMED_CELLS: Final = 5_000
 """Rich lays out about so many in a second."""
 WHOLE_WORD: Final = 24
 """Names and times are not longer, and are not cut in a frame; ids and JSON may be."""
+GAP: Final = "  "
+INDENT: Final = Text("  ")
 
 
 class PlainConsole(Console):
@@ -60,37 +62,54 @@ def print_table(
 ) -> None:
     """Print a table of safe cells. ``right`` names the columns with numbers.
 
-    Framed and folded to the width of a terminal; else plain columns, for grep and awk (and for
-    tables in which words would be cut, or that are large: rich takes many seconds to lay them out).
+    On a terminal framed and folded to its width, or where that would cut words each row as its
+    cells with their names. Else plain columns, for grep and awk; on a terminal, too, where there
+    are many cells: rich takes many seconds to lay them out.
     """
     heads = [cell(name) for name in columns]
     cells = [[cell(value) for value in row] for row in rows]
     numbers = set(right)
     is_number = [name in numbers for name in columns]
     out = console()
-    if out.is_terminal and len(cells) * len(heads) <= MOST_FRAMED_CELLS:
-        least = [max(map(_longest_word, column)) for column in zip(heads, *cells, strict=True)]
-        if sum(least) + 3 * len(heads) + 1 <= out.width:
-            out.print(_framed(heads, cells, is_number, least))
-            return
-    for line in _plain(heads, cells, is_number):
-        print(line)
+    if not out.is_terminal or len(cells) * len(heads) > MOST_FRAMED_CELLS:
+        for plain in _plain(heads, cells, is_number):
+            print(plain)
+        return
+    least = [max(map(_longest_word, column)) for column in zip(heads, *cells, strict=True)]
+    if sum(least) + 3 * len(heads) + 1 <= out.width:
+        natural = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+        most = [min(width, out.width) for width in natural]
+        widths = _narrowed(most, least, out.width - 3 * len(heads) - 1)
+        out.print(_framed(heads, cells, is_number, widths))
+        return
+    for row in cells or [heads]:
+        for line in _flowing(heads if cells else [""] * len(heads), row, out):
+            out.print(line, soft_wrap=True)
 
 
 def _longest_word(text: str) -> int:
     return min(WHOLE_WORD, max(map(cell_len, text.split()), default=0))
 
 
+def _narrowed(most: list[int], least: list[int], room: int) -> list[int]:
+    """Take from the widest columns, none below its least, until all fit. Rich would cut words."""
+    widths = list(most)
+    for _ in range(sum(most) - room):
+        widest = max(range(len(widths)), key=lambda at: (widths[at] > least[at], widths[at]))
+        widths[widest] -= 1
+    return widths
+
+
 def _framed(
-    heads: list[str], cells: list[list[str]], is_number: list[bool], least: list[int]
+    heads: list[str], cells: list[list[str]], is_number: list[bool], widths: list[int]
 ) -> Table:
     table = Table()
-    for head, number, width in zip(heads, is_number, least, strict=True):
+    for head, number, width in zip(heads, is_number, widths, strict=True):
         table.add_column(
             Text(head),
             justify="right" if number else "left",
             overflow="fold",
-            min_width=width,
+            width=width,
         )
     for row in cells:
         table.add_row(*(Text(value) for value in row))
@@ -107,6 +126,33 @@ def _plain(heads: list[str], cells: list[list[str]], is_number: list[bool]) -> I
             for value, width, number in zip(row, widths, is_number, strict=True)
         )
         yield "  ".join(padded).rstrip()
+
+
+def _flowing(heads: list[str], row: list[str], out: Console) -> Iterator[Text]:
+    """Yield a row as lines of ``name: value``, all but the first indented; without empty cells.
+
+    A cell that is longer than a line has lines of its own.
+    """
+    line = Text()
+    for head, value in zip(heads, row, strict=True):
+        if not value:
+            continue
+        pair = Text.assemble((f"{head}: " if head else "", "dim"), value)
+        if line and line.cell_len + len(GAP) + pair.cell_len > out.width:
+            yield from _folded(line, out)
+            line = INDENT + pair
+        else:
+            line = line + GAP + pair if line else pair
+    yield from _folded(line, out)
+
+
+def _folded(line: Text, out: Console) -> Iterator[Text]:
+    if line.cell_len <= out.width:
+        yield line
+        return
+    first, *rest = line.wrap(out, max(1, out.width - len(INDENT)), overflow="fold")
+    yield first
+    yield from (INDENT + piece for piece in rest)
 
 
 def cell(value: object) -> str:

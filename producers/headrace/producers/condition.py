@@ -46,7 +46,7 @@ class Condition:
     """Whether the trouble is that it says nothing any more."""
 
     def __str__(self) -> str:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.since))
         return f"{self.trouble or 'well'} (since {since})"
 
 

@@ -16,7 +16,7 @@ SELECT
     toUnixTimestamp64Milli(ends_at) / 1000 AS ends_s,
     toUnixTimestamp64Milli(at) / 1000 AS at_s, receivers
 FROM alert_transitions
-WHERE at >= now64(3) - toIntervalSecond({seconds:Int64})
+WHERE at >= fromUnixTimestamp64Milli({since_ms:Int64})
     AND (isNull({tenant:Nullable(String)}) OR tenant = {tenant:Nullable(String)})
     AND (isNull({rule:Nullable(String)}) OR rule = {rule:Nullable(String)})
 ORDER BY at DESC, id, seq DESC
@@ -28,8 +28,8 @@ LIMIT {limit:UInt64}
 class Asked:
     """Which transitions."""
 
-    seconds: int
-    """Judged within, back from now."""
+    since_ms: int
+    """Judged since, in ms since 1970."""
     tenant: str | None
     rule: str | None
     limit: int

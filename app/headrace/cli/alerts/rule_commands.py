@@ -29,9 +29,8 @@ file_argument = click.argument(
     ),
 )
 @file_argument
-@click.option("--since", type=options.Span(), help="As 2h, 7d [default: 7d].")
-@click.option("--from", "start", type=options.Time(), help="A time in UTC, in place of --since.")
-@click.option("--to", "end", type=options.Time(), help="A time in UTC [default: now].")
+@options.since("--from", otherwise="7d before --until")
+@options.until("--to")
 @options.tenant
 @click.option("--rule", help="Only this rule, as if there were no others.")
 @options.as_json
@@ -39,9 +38,8 @@ file_argument = click.argument(
 def test(
     *,
     file: Path | None,
-    since: timedelta | None,
-    start: float | None,
-    end: float | None,
+    since: float | None,
+    until: float | None,
     tenant: str | None,
     rule: str | None,
     as_json: bool,
@@ -56,10 +54,8 @@ def test(
     from headrace.cli.alerts import past, rules, show_trial  # noqa: PLC0415 - the archive is slow
     from headrace.cli.archive import connect  # noqa: PLC0415 - the same
 
-    if since is not None and start is not None:
-        raise click.UsageError("--since and --from exclude each other")
-    last = time.time() if end is None else end
-    first = last - (since or timedelta(days=7)).total_seconds() if start is None else start
+    last = time.time() if until is None else until
+    first = last - timedelta(days=7).total_seconds() if since is None else since
     if not 0 <= first < last < 2**32:
         raise click.UsageError("the span must end after it begins, and lie after 1970")
     settings = options.load(state_dir)

@@ -42,8 +42,8 @@ _SELECTING = (
     click.option("--tool", help="Only of this tool."),
     audit_class,
     click.option("--type", "event_type", help="Only of this type of event."),
-    click.option("--since", type=options.Moment(), help="From then on: 7d ago, or 2026-05-04."),
-    click.option("--until", type=options.Moment(), help="Before then, written the same."),
+    options.since(),
+    options.until(),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -82,9 +81,7 @@ def list_command(
         "headrace alerts history --tenant acme --rule ToolFailureRate --json",
     ),
 )
-@click.option(
-    "--since", type=options.Span(), default="1d", show_default=True, help="As 30s, 15m, 2h, 7d."
-)
+@options.since(default="1d")
 @options.tenant
 @rule_option
 @click.option(
@@ -94,7 +91,7 @@ def list_command(
 @options.state_dir
 def history(
     *,
-    since: timedelta,
+    since: float,
     tenant: str | None,
     rule: str | None,
     limit: int,
@@ -108,7 +105,7 @@ def history(
 
     settings = options.load(state_dir)
     with connect(settings) as archive:
-        found = read(archive, Asked(int(since.total_seconds()), tenant, rule, limit))
+        found = read(archive, Asked(int(since * 1000), tenant, rule, limit))
     if as_json:
         for one in found:
             print_json(show.as_json(one))

@@ -32,8 +32,8 @@ FORMATS: Final = (JSONL, "parquet", "arrow", "csv")
 @click.option("--session", help="Only this session.")
 @click.option("--user", help="Only events of this user.")
 @click.option("--type", "types", multiple=True, help="Only this type of event; may be repeated.")
-@click.option("--from", "since", type=options.Moment(), help="Events since: a time, or 7d ago.")
-@click.option("--to", "until", type=options.Moment(), help="Events before: a time, or 7d ago.")
+@options.since("--from")
+@options.until("--to")
 @click.option(
     "--format",
     "form",

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 @click.option("--level", help="From this level on: WARNING, 30. One of your own: that level alone.")
 @click.option("--logger", help="Only this logger and those under it.")
 @click.option("--trace", metavar="ID", help="Only this trace: its id, or a traceparent.")
-@click.option("--since", type=options.Moment(), help="From then on: 1h (ago) or 2026-05-04T12:30.")
-@click.option("--until", type=options.Moment(), help="Before then.")
+@options.since()
+@options.until()
 @click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000),

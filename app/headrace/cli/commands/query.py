@@ -39,10 +39,8 @@ def _choice(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that make a :class:`Choice`."""
     for option in (
         click.option("--limit", type=click.IntRange(1, 1_000_000), help="How many rows."),
-        click.option("--until", type=options.Moment(), help="Before this, as --since."),
-        click.option(
-            "--since", type=options.Moment(), help="From 2h, 7d ago or a time on (default: 7d)."
-        ),
+        options.until(),
+        options.since(otherwise="7d"),
         options.tenant,
     ):
         function = option(function)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -69,9 +68,7 @@ def check(file: Path | None, as_json: bool, state_dir: Path | None) -> int:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Try it on the events of this file, one a line, in place of the archive's.",
 )
-@click.option(
-    "--since", type=options.Span(), default="1d", show_default=True, help="As 30s, 15m, 2h, 7d."
-)
+@options.since(default="1d")
 @options.tenant
 @click.option(
     "--limit",
@@ -86,7 +83,7 @@ def test(
     *,
     file: Path | None,
     events: Path | None,
-    since: timedelta,
+    since: float,
     tenant: str | None,
     limit: int,
     as_json: bool,

@@ -27,8 +27,8 @@ FIELDS: Final = ("messages", "arguments", "results", "errors")
 @click.option(
     "--in", "fields", multiple=True, type=click.Choice(FIELDS), help="Only there. May be repeated."
 )
-@click.option("--since", type=options.Moment(), help="Since: 30m, 2d, or a time in ISO 8601.")
-@click.option("--until", type=options.Moment(), help="Before then.")
+@options.since()
+@options.until()
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many hits."
 )

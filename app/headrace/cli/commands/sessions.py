@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, timezone
+from datetime import timezone
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ _NUMBERS: Final = ("duration", "turns", "tools", "tokens in", "tokens out", "err
     "headrace sessions --tenant acme --limit 5 --json",
 )
 @options.tenant
-@click.option("--since", type=options.Span(), help="Started within, as 30s, 15m, 2h, 7d.")
+@options.since()
 @click.option(
     "--limit",
     type=click.IntRange(1, 100_000),
@@ -42,7 +42,7 @@ _NUMBERS: Final = ("duration", "turns", "tools", "tokens in", "tokens out", "err
 @options.state_dir
 def sessions(
     tenant: str | None,
-    since: timedelta | None,
+    since: float | None,
     limit: int,
     as_json: bool,
     state_dir: Path | None,
@@ -61,11 +61,11 @@ def sessions(
         say("no sessions: widen --since, or see `headrace status` whether events arrive")
 
 
-def _query(tenant: str | None, since: timedelta | None, limit: int) -> tuple[str, dict[str, Any]]:
+def _query(tenant: str | None, since: float | None, limit: int) -> tuple[str, dict[str, Any]]:
     """Build the query. The ledger knows the latest sessions, so that only theirs are read."""
     parameters: dict[str, Any] = {
         "limit": limit,
-        "seconds": 2**32 if since is None else int(since.total_seconds()),
+        "since": since or 0.0,
     }
     condition = "1"
     if tenant is not None:
@@ -77,7 +77,7 @@ def _query(tenant: str | None, since: timedelta | None, limit: int) -> tuple[str
         (
             SELECT tenant, session FROM epochs_ledger WHERE {condition} AND of_logs = 0
             GROUP BY tenant, session
-            HAVING min(first_ts) >= toUnixTimestamp(now()) - {{seconds:Int64}}
+            HAVING min(first_ts) >= {{since:Float64}}
             ORDER BY min(first_ts) DESC
             LIMIT {{limit:UInt64}}
         )

@@ -48,7 +48,7 @@ def _show(found: Status) -> None:
     if lags:
         print_table(("processor", "topic", *numbers), lags, right=numbers)
     for one in found.watchdogs:
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.since))
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(one.since))
         say(f"watchdog: {one.processor} {'stalled' if one.stalled else 'fine'} since {since}")
     if not found.watchdogs:
         say("watchdog: has said nothing yet (workers run apart say it in their metrics)")

@@ -91,8 +91,8 @@ async def _batches(settings: Settings) -> AsyncIterator[list[bytes]]:
 
 
 def line(event: Envelope) -> Text:
-    """Return an event on one line, cut to a readable width."""
-    at = time.strftime("%H:%M:%S", time.localtime(event.ts)) + f"{event.ts % 1:.3f}"[1:]
+    """Return an event on one line, its time in UTC, cut to a readable width."""
+    at = time.strftime("%H:%M:%S", time.gmtime(event.ts)) + f"{event.ts % 1:.3f}"[1:]
     where = f"{safe_text(event.tenant)} {safe_text(event.session)}"
     return Text.assemble(
         (at, "dim"), " ", (where, "cyan"), " ", safe_text(_said(event), limit=WIDTH)

@@ -94,7 +94,7 @@ def alarms(heard: Receiver) -> None:
     out = console()
     for one in heard.heard:
         style = "red" if one.status == "firing" else "green"
-        line = Text(INDENT + f"{time.strftime('%H:%M:%S', time.localtime(one.at))}  ", style="dim")
+        line = Text(INDENT + f"{time.strftime('%H:%M:%S', time.gmtime(one.at))}  ", style="dim")
         line.append(f"{one.status:<10}", style=style)
         line.append(
             f"{one.severity:<10}{safe_text(one.name):<20}{safe_text(one.summary)}", style="default"

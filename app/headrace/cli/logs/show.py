@@ -30,8 +30,8 @@ def show(out: Console, record: Record) -> None:
 
 
 def text_of(record: Record) -> Text:
-    """Return a record on one line, and what goes on under it, indented."""
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.ts)) + f"{record.ts % 1:.3f}"[1:]
+    """Return a record on one line, its time in UTC, and what goes on under it, indented."""
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(record.ts)) + f"{record.ts % 1:.3f}"[1:]
     style = next(style for least, style in _STYLES if record.level_no >= least or not least)
     where = f"{safe_text(record.tenant)} {safe_text(record.session)}"
     first, *more = _lines(record.text("message"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,11 +32,11 @@ def of_file(path: Path) -> Iterator[bytes]:
 
 
 def of_archive(
-    archive: Archive, *, since: timedelta, tenant: str | None, limit: int
+    archive: Archive, *, since: float, tenant: str | None, limit: int
 ) -> Iterator[bytes]:
     """Yield archived events as the lines that they were, the latest first."""
     parameters: dict[str, Any] = {
-        "first": time.time() - since.total_seconds(),
+        "first": since,
         "tenant": tenant or "",
         "limit": limit,
     }

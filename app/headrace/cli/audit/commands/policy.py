@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -77,18 +75,16 @@ def check(file: Path | None, state_dir: Path | None) -> int:
     ),
 )
 @file_argument
-@click.option("--since", type=options.Span(), help="As 2h, 7d [default: all that is archived].")
-@click.option("--from", "start", type=options.Time(), help="A time in UTC, in place of --since.")
-@click.option("--to", "end", type=options.Time(), help="A time in UTC.")
+@options.since("--from", otherwise="all that is archived")
+@options.until("--to")
 @options.tenant
 @options.as_json
 @options.state_dir
 def test(
     *,
     file: Path | None,
-    since: timedelta | None,
-    start: float | None,
-    end: float | None,
+    since: float | None,
+    until: float | None,
     tenant: str | None,
     as_json: bool,
     state_dir: Path | None,
@@ -101,11 +97,8 @@ def test(
     from headrace.cli.archive import connect  # noqa: PLC0415 - clickhouse-connect is slow
     from headrace.cli.audit.policy import past, show_trial  # noqa: PLC0415 - the same
 
-    if since is not None and start is not None:
-        raise click.UsageError("--since and --from exclude each other")
-    if since is not None:
-        start = time.time() - since.total_seconds()
-    selection = past.Selection(start or 0.0, past.LAST_SECOND if end is None else end, tenant)
+    last = past.LAST_SECOND if until is None else until
+    selection = past.Selection(since or 0.0, last, tenant)
     if not 0 <= selection.start < selection.end <= past.LAST_SECOND:
         raise click.UsageError("the span must end after it begins, and lie after 1970")
     settings = options.load(state_dir)
