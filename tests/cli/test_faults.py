@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import signal
 import subprocess
 
@@ -128,6 +129,16 @@ def test_ctrl_c_ends_clean(stack: Stack) -> None:
             child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=30)
         assert (child.returncode, out, err) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_process_started_without_a_standard_stream(stack: Stack, number: int) -> None:
+    words = ["backfill", "-", "--state-dir", str(stack.settings.state_dir)]
+    closed = shlex.join(command_line(*words)) + f" {number}>&-"
+    ran = subprocess.run(
+        ["/bin/sh", "-c", closed], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 def test_no_colour_where_nobody_looks(stack: Stack) -> None:
