@@ -7,9 +7,11 @@ the record's number in it. So whoever reads it again gives its records the same 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from typing import Any, Final
 
 import orjson
 
+from headrace.cli.faults import CommandError
 from headrace.cli.state_file import StateFile
 from headrace.cli.tail_file import formats
 from headrace.cli.tail_file.cutting import Cutter, Raw
@@ -111,7 +114,6 @@ class FollowedFile:
         """Start on a log, from the last position; on one that has forgotten, from the start."""
         if incarnation == self._incarnation:
             return
-        self._incarnation = incarnation
         self._under_way.clear()
         self._again.clear()
         self._close()
@@ -125,6 +127,7 @@ class FollowedFile:
         self._ended = False
         if saved.first:
             self._left = deque(missed(self.path, saved.inode, saved.first))
+        self._incarnation = incarnation  # last: after an OSError the shipper begins again
 
     def read(self) -> Chunk | None:
         if self._again:
@@ -169,10 +172,15 @@ class FollowedFile:
         """Open what is to be read next; whether there is any, and it has a first line."""
         path = self._left[0] if self._left else self.path
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = _open_file(path)
         except FileNotFoundError:
             self._ended = self._whose.once
             return False
+        except OSError as error:
+            if self._whose.once:
+                raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+            self._pause()
+            raise
         first, newline, _ = os.pread(fd, FIRST, 0).partition(b"\n")
         name = name_of(first)
         if not (newline or len(first) == FIRST or (first and self._whose.once)):
@@ -286,7 +294,11 @@ class FollowedFile:
             data: dict[str, Any] = record.data()
             if raw.size > len(raw.text) + 1:
                 data["_headrace"] = {"cut": {"bytes": raw.size}}
-            line = self._line(number, self._last_ts, types.LOG, data)
+            try:
+                line = self._line(number, self._last_ts, types.LOG, data)
+            except TypeError:  # nested deeper than is written
+                plain = replace(record, message=raw.text.decode(errors="replace"), extra={})
+                line = self._line(number, self._last_ts, types.LOG, plain.data())
             most = self._whose.max_event_bytes
             lines.append(line if len(line) <= most else shortened(line, most))
         if raws:
@@ -328,3 +340,12 @@ class FollowedFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _open_file(path: Path) -> int:
+    """Open a file. Raises OSError, also for a pipe: opening one waits for its writer."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return fd

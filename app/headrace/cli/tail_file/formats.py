@@ -44,6 +44,8 @@ _SAME: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _NUMBERS: Final = {
     name: getattr(logging, name) for name in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 }
+_MAX_TS: Final = 2.0**32
+"""The archive takes no later time; what stands there is in other units than seconds."""
 _KEYS: Final = {
     "ts": ("ts", "timestamp", "time", "asctime", "@timestamp"),
     "level": ("level", "levelname", "severity"),
@@ -146,7 +148,14 @@ def _seconds(day: str, part: str | None, offset: str | None, zone: tzinfo | None
         return None
     if when.tzinfo is None and zone is not None:
         when = when.replace(tzinfo=zone)
-    return when.timestamp() + (float(f"0.{part}") if part else 0.0)
+    try:
+        return _in_range(when.timestamp() + (float(f"0.{part}") if part else 0.0))
+    except (ValueError, OverflowError):  # the first and last days of the calendar, in a zone
+        return None
+
+
+def _in_range(ts: float) -> float | None:
+    return ts if 0 <= ts < _MAX_TS else None
 
 
 def _object(raw: bytes, text: str, zone: tzinfo | None) -> Record:
@@ -172,7 +181,7 @@ def _object(raw: bytes, text: str, zone: tzinfo | None) -> Record:
 
 def _time(value: Any, zone: tzinfo | None) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return _in_range(value)
     match = _SHAPES[-1].match(value) if isinstance(value, str) else None
     if match is None:
         return None
