@@ -7,8 +7,15 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from headrace.producers import whose
+
+# On a machine that may be busy: no deadline, slow generation is no failure.
+settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy machine")
 
 pytest_plugins = [
     "tests.stack.embedded_kafka",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.streams.alerts.conditions import evaluate, quantile
@@ -109,7 +109,6 @@ def test_quantiles_are_interpolated(q: float, buckets: tuple[int, ...], expected
     assert quantile(q, BOUNDS, buckets) == pytest.approx(expected, rel=1e-12)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 50), min_size=7, max_size=7).filter(any),
     st.floats(0.01, 0.99),

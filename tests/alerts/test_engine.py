@@ -179,7 +179,7 @@ def days(draw: st.DrawFn) -> list[PaneRecord]:
     return records
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(days(), st.integers(0, 30), st.randoms(use_true_random=False))
 def test_a_restart_that_reads_everything_again_tells_the_same(
     panes: list[PaneRecord], at: int, dice: random.Random
@@ -200,7 +200,7 @@ def test_a_restart_that_reads_everything_again_tells_the_same(
     assert logged(before) + logged(after) == whole
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(days(), st.randoms(use_true_random=False))
 def test_any_order_within_a_pane_and_any_repetition_tell_the_same(
     panes: list[PaneRecord], dice: random.Random

@@ -151,7 +151,7 @@ def a_story(bad: list[int]) -> tuple[Source, list[int]]:
     return source, stops
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from([0, 9]), min_size=3, max_size=12), st.data())
 def test_a_process_that_ends_at_any_write_tells_the_same(
     bad: list[int], data: st.DataObject

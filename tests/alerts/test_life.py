@@ -8,7 +8,7 @@ from itertools import groupby
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.streams.alerts.conditions import Reading
@@ -254,7 +254,6 @@ RULES = [
 VALUES = st.lists(st.sampled_from([0.0, 2.0, None]), min_size=1, max_size=40)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(RULES), VALUES)
 def test_a_replay_gives_the_same_ids_and_transitions(one: Rule, values: list[float | None]) -> None:
     first, second = (judge(*_arguments(one), values) for _ in range(2))
@@ -272,7 +271,6 @@ def _arguments(one: Rule) -> tuple[Life, Rule, Clock]:
     return life, one, clock
 
 
-@settings(deadline=None)
 @given(st.sampled_from(RULES), VALUES, st.integers(0, 3), st.randoms(use_true_random=False))
 def test_a_restart_at_any_point_gives_the_same_transitions(
     one: Rule, values: list[float | None], again: int, dice: random.Random

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.streams.alerts.grouping import Grouper, Notification
@@ -325,7 +325,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(STEPS, st.integers(0, 40))
 def test_a_restart_tells_the_same(steps: list[tuple[str, str]], at: int) -> None:
     def play(restart: int) -> list[Notification]:
@@ -356,7 +355,6 @@ def test_a_restart_tells_the_same(steps: list[tuple[str, str]], at: int) -> None
         assert one.alerts
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_whoever_is_told_of_a_fire_is_told_of_its_end(steps: list[tuple[str, str]]) -> None:
     grouper = Grouper(GROUPING, Muted())

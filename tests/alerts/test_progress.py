@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.streams.alerts.progress import Progress
@@ -45,7 +45,6 @@ def test_an_older_heartbeat_changes_nothing() -> None:
     assert progress.end(T0 + 31) == T0 + 30
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.floats(-100, 1000), st.floats(0, 3)),

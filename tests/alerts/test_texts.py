@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.streams.alerts.durations import seconds_of, written
@@ -11,7 +11,6 @@ from headrace.streams.alerts.matchers import Matcher, all_match, parse_matchers,
 from headrace.streams.alerts.templates import Context, parse
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**8))
 def test_a_duration_is_read_as_it_is_written(seconds: int) -> None:
     assert seconds_of(written(seconds)) == seconds
@@ -49,7 +48,6 @@ def test_all_matchers_must_match() -> None:
     assert not all_match(both, {"a": "1", "b": "3"})
 
 
-@settings(deadline=None)
 @given(st.text(max_size=30), st.sampled_from(["=", "!="]))
 def test_a_matcher_is_read_as_it_is_written(value: str, operator: str) -> None:
     matcher = Matcher("gen_ai.tool.name", operator, value)  # type: ignore[arg-type]
@@ -78,7 +76,6 @@ def test_placeholders_are_filled() -> None:
     assert parse("{{ value | percent }}").render(context(value=None)) == "-"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=50) | st.sampled_from(["{{ value }}", "{{ labels.tool }}", "%s{0}"]))
 def test_a_label_is_only_text(hostile: str) -> None:
     rendered = parse("<{{ labels.tool }}|{{ tenant }}>").render(context(hostile, hostile))

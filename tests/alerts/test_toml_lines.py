@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.streams.alerts.rules import loads
@@ -89,7 +89,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.dictionaries(KEYS, VALUES, max_size=4), max_size=4))
 def test_lines_of_any_file(tables: list[dict[str, Any]]) -> None:
     text = ""
@@ -110,7 +109,6 @@ def test_little_is_no_trouble(text: str) -> None:
     assert lines_of(text)[()] == 1
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60) | st.text("[]{}=.\"'#\n ,ab1", max_size=40))
 def test_no_text_breaks_the_reader(text: str) -> None:
     with suppress(RulesError):

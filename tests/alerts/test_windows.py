@@ -6,7 +6,7 @@ from math import fsum
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.events.metrics import WATERMARK
@@ -60,7 +60,6 @@ def histories(draw: st.DrawFn) -> list[PaneRecord]:
     return records
 
 
-@settings(deadline=None)
 @given(histories(), st.randoms(use_true_random=False), st.integers(0, 6), st.integers(0, 6))
 def test_neither_order_nor_repetition_changes_an_answer(
     records: list[PaneRecord], dice: random.Random, first: int, last: int
@@ -189,7 +188,6 @@ def test_a_store_holds_what_its_rules_read() -> None:
     assert T0 - windows.floor("agent.llm.calls") == 900
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 60), max_size=30), st.integers(0, 60), st.integers(2, 9))
 def test_presence_knows_every_silence_that_matters(
     numbers: list[int], until: int, least: int

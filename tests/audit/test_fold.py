@@ -90,7 +90,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(steps, st.data())
 def test_two_writers_whatever_they_do_make_one_gapless_chain(
     order: list[tuple[str, tuple[Any, ...]]], data: st.DataObject

@@ -120,7 +120,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(values, steps, st.integers(0, 2))
 def test_whatever_crashes_each_event_is_there_once(
     content: list[bytes | None], order: list[tuple[Any, ...]], gap: int
@@ -178,7 +178,7 @@ def test_who_was_overtaken_saves_nothing() -> None:
     good(splitter, splitter.finish())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values, st.lists(st.tuples(st.integers(1, 9), st.integers(0, 6)), max_size=8))
 def test_a_redo_gives_the_same_bytes(
     content: list[bytes | None], crashes: list[tuple[int, int]]

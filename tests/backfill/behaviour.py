@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
+import fcntl
 import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 import pytest
@@ -129,6 +132,26 @@ class BackfillBehaviour:
         await rig.start()
         await rig.archived(count, 90)
 
+    async def test_ctrl_c_ends_it_while_it_waits_for_a_pipe(self, rig: Rig) -> None:
+        pipe = rig.directory / "pipe.jsonl"
+        os.mkfifo(pipe)
+        run = Run(rig, pipe)
+        with pipe.open("r+b", buffering=0) as idle:
+            lines = [seed_line(rig.tenant, "s-1", n) for n in range(20_000)]
+            await asyncio.to_thread(idle.write, b"".join(lines))
+            await wait_until(lambda: not _unread(idle), 60, what="it has read what came")
+            run.process.send_signal(signal.SIGINT)
+            await run.ended(130)
+
+    async def test_a_name_that_is_not_utf_8(self, rig: Rig) -> None:
+        file = os.fsencode(rig.directory) + b"/\xff.jsonl"
+        Path(os.fsdecode(file)).write_bytes(seed_line(rig.tenant, "s-1", 1) + b"oops\n")
+        ran = await Run(rig, os.fsdecode(file)).ended(1)
+        assert (ran["sent"], ran["bad"]) == (1, 1)
+        (letter,) = await dead_letter_box.list_letters(rig.settings)
+        assert "\\xff.jsonl: not JSON" in letter.reason
+        assert (await Run(rig, os.fsdecode(file)).ended(1))["before"] == 1
+
     async def test_files_that_will_not_grow_end_their_epochs(self, rig: Rig) -> None:
         file = rig.directory / "events.jsonl"
         file.write_bytes(b"".join(seed_line(rig.tenant, f"s-{n % 3}", n) for n in range(30)))
@@ -158,6 +181,13 @@ def _acknowledged(rig: Rig) -> int:
     """How far the file's mark says that it was sent."""
     marks = (rig.directory / "backfill").glob("*.json")
     return max((orjson.loads(mark.read_bytes())["end"] for mark in marks), default=0)
+
+
+def _unread(pipe: IO[bytes]) -> int:
+    """How many bytes nobody has read yet."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return count[0]
 
 
 async def _refused(rig: Rig, value: bytes) -> bool:

@@ -233,6 +233,16 @@ def test_truncated_archives_are_told_and_read_so_far(pack: Any) -> None:
     assert len(read) > 100
 
 
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
+def test_what_stands_before_the_damage_of_a_small_archive_is_read(pack: Any) -> None:
+    lines = [b'{"ts":%d,"session":"s","type":"x","data":{}}\n' % n for n in range(500)]
+    found: list[bytes] = []
+    with pytest.raises(TruncatedFileError, match="is damaged"):
+        for block in blocks(unpacked(InPieces(pack(b"".join(lines)) + b"rubbish", []))):  # type: ignore[arg-type]
+            found += block.lines  # type: ignore[arg-type]
+    assert found == [line.rstrip() for line in lines]
+
+
 def test_a_bad_line_has_one_place_whatever_its_file_is_called() -> None:
     (bad,) = converted(b"oops\r").bad
     assert place_of(bad, b"f") == place_of(bad._replace(line=b"oops"), b"f")

@@ -13,7 +13,6 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, settings
 
 from headrace.cli.main import run
 from headrace.events.settings import ClickHouseSettings, Settings, load
@@ -21,12 +20,6 @@ from headrace.local.state_dir import StateDir
 from headrace.sinks.clickhouse import INSERT_SETTINGS
 from headrace.sinks.connection import connect
 from tests.support import wait_until_sync
-
-# On a machine that may be busy: no deadline, slow generation is no failure.
-settings.register_profile(
-    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("busy machine")
 
 EPOCH = "00112233aabbccdd"
 START = 1_700_000_000.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import signal
 import subprocess
 
@@ -128,6 +129,23 @@ def test_ctrl_c_ends_clean(stack: Stack) -> None:
             child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=30)
         assert (child.returncode, out, err) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("words", [("logs", "--session"), ("replay",), ("search",)])
+def test_an_argument_that_is_not_utf_8(on_stack: Cli, words: tuple[str, ...]) -> None:
+    ran = on_stack(*words, "s-\udcff")
+    assert (ran.code, ran.out) == (2, "")
+    one_line(ran.err)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_process_started_without_a_standard_stream(stack: Stack, number: int) -> None:
+    words = ["backfill", "-", "--state-dir", str(stack.settings.state_dir)]
+    closed = shlex.join(command_line(*words)) + f" {number}>&-"
+    ran = subprocess.run(
+        ["/bin/sh", "-c", closed], stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
 
 
 def test_no_colour_where_nobody_looks(stack: Stack) -> None:

@@ -50,7 +50,7 @@ def drawn(tenant: str) -> list[bytes]:
     found: dict[tuple[str, str, int], bytes] = {}
 
     @settings(
-        max_examples=10, derandomize=True, database=None, deadline=None,
+        max_examples=10, derandomize=True, database=None,
         phases=[Phase.generate], suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(st.lists(hostile.events(), min_size=10, max_size=30))

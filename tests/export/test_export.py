@@ -180,6 +180,24 @@ def test_nothing_is_overwritten_unasked(sessions: Store, export: Cli, tmp_path: 
     assert names == {"one.jsonl", "one.jsonl.manifest.json", "out"}
 
 
+def test_what_a_killed_run_left_is_in_nobodys_way(
+    sessions: Store, export: Cli, tmp_path: Path
+) -> None:
+    """The first process of a container has the same number every time."""
+    for name in ("all", "one"):
+        (tmp_path / f".{name}.{os.getpid()}.partial").mkdir()
+    assert export("--tenant", sessions.tenant, "--out", str(tmp_path / "all")).code == 0
+    assert export("--tenant", sessions.tenant, "--single", "--out", str(tmp_path / "one")).code == 0
+
+
+def test_a_device_is_not_replaced(sessions: Store, export: Cli, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    ran = export("--tenant", sessions.tenant, "--single", "--force", "--out", str(pipe))
+    assert (ran.code, "is no file" in ran.err) == (2, True)
+    assert pipe.is_fifo()
+
+
 @pytest.mark.parametrize("options", [["--format", "parquet"], ["--single"], []])
 def test_what_breaks_off_leaves_nothing(
     sessions: Store, export: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -32,9 +32,7 @@ def lines(store: Store, choice: Choice) -> bytes:
     return b"".join(archive.raw(queries.lines(where), bound, queries.LINES, STREAMED))
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=st.lists(hostile.events(), min_size=1, max_size=25))
 def test_whatever_was_archived_is_the_same_row_again(
     store: Store, copy: str, written: list[bytes]

@@ -346,7 +346,7 @@ class TestWhateverIsLogged:
             ),
         )
     )  # fmt: skip
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_any_record_becomes_an_envelope(
         self, handler: LogHandler, spool_dir: Path, fields: dict[str, Any]
     ) -> None:

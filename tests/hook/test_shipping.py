@@ -197,7 +197,7 @@ def test_a_torn_last_line_is_set_aside_and_counted(tmp_path: Path) -> None:
     assert aside.read_bytes() == b'{"torn\n'
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.binary(max_size=600).map(lambda b: b.replace(b"\n", b"")), max_size=60),
     st.data(),
@@ -252,7 +252,7 @@ class UnreliableLog:
         """Nothing is open."""
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(fails=st.lists(st.booleans(), max_size=12), count=st.integers(1, 200))
 def test_whatever_fails_is_sent_again(
     tmp_path_factory: pytest.TempPathFactory, fails: list[bool], count: int

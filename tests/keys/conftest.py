@@ -11,7 +11,6 @@ from typing import Any
 
 import boto3
 import pytest
-from hypothesis import HealthCheck, settings
 from moto.server import ThreadedMotoServer
 
 from headrace.events.settings import AuditSettings, Settings
@@ -23,11 +22,6 @@ from headrace.sinks.audit.keys.names import KeyName
 from headrace.sinks.audit.keys.s3 import S3Store
 from headrace.sinks.audit.keys.store import KeyStore
 from tests.stack.aws_models import models_read_once
-
-settings.register_profile(
-    "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("busy machine")
 
 MASTER = LocalMasterKey(b"m" * 32)
 ANN = KeyName("a" * 32, "approval")

@@ -85,7 +85,7 @@ def client(clickhouse: ClickHouseSettings) -> Client:
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
 
-@settings(max_examples=30, deadline=None,
+@settings(max_examples=30,
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(
     rules=st.lists(

@@ -63,7 +63,7 @@ def written(fields: Any, draw_ascii: bool, indent: int | None) -> bytes:
 
 
 @given(data=st.dictionaries(texts, values, max_size=4), plain=st.booleans(), indent=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_json_stays_json_and_scrubbing_again_changes_nothing(
     data: Any, plain: bool, indent: bool
 ) -> None:
@@ -82,7 +82,7 @@ def test_json_stays_json_and_scrubbing_again_changes_nothing(
 
 
 @given(data=st.dictionaries(st.text(max_size=8), values, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_where_nothing_is_found_every_byte_stays(data: Any) -> None:
     by = scrubber("[[rule]]\nname = 'x'\npattern = 'never-there-at-all'")
     value = written(envelope(data), True, None)
@@ -100,7 +100,7 @@ def test_numbers_beyond_all_types_keys_given_twice_and_blanks_stay() -> None:
 
 
 @given(at=st.integers(0, 400), byte=st.binary(min_size=1, max_size=1))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_no_json_does_not_pass(at: int, byte: bytes) -> None:
     """One byte changed anywhere: either it is still JSON and scrubbed, or it is withheld."""
     value = bytearray(event({"mail": "ann@corp.org", "n": [1, {"x": "bob@corp.org"}]}))
@@ -409,7 +409,6 @@ def test_unreadable_is_what_splitting_says() -> None:
 
 
 @given(texts, st.booleans())
-@settings(deadline=None)
 def test_a_user_is_called_what_their_events_say(name: str, draw_ascii: bool) -> None:
     told = written(envelope({"n": 1}, user=name), draw_ascii, None)
     assert PSEUDONYMS.user("acme", name).name == orjson.loads(scrubbed(PSEUDONYMS, told))["user"]

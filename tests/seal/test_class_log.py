@@ -102,7 +102,7 @@ def leave(vault: Vault, every: list[bytes], first: int, end: int) -> None:
         segment.write(vault.place, segment.make(LOG, first, members, SEALED_AT))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_any_deaths_any_topics_away_or_made_anew_give_each_leaf_once(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

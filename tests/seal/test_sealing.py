@@ -66,7 +66,7 @@ def test_dying_at_any_write_loses_nothing_and_doubles_nothing(
     assert deaths == 9  # three segments of two files and a seal
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_shares_any_deaths_and_two_at_once_give_the_same_tree(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

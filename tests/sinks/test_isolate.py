@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.events.errors import Poison, Retryable, TooManyPoisoned
@@ -29,7 +29,6 @@ class Server:
         self.landed += values
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.data())
 def test_each_value_lands_or_is_told(count: int, data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from("gjb"), min_size=count, max_size=count))

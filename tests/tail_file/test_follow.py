@@ -12,9 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace.cli.faults import CommandError
 from headrace.cli.state_file import StateFile
 from headrace.cli.tail_file.follow import LOOK_EVERY, QUIET, FollowedFile, Whose
 from headrace.cli.tail_file.paths import Paths, from_pattern
+from headrace.cli.tail_file.run import Following
+from headrace.events.settings import KafkaSettings, Settings
 
 LOG = "log"
 
@@ -180,6 +183,67 @@ def test_however_it_is_written_identities_are_the_same(
     reader.read()
     assert [event["data"]["message"] for event in reader.events] == ["one\nmore", "twü\n", "three"]
     assert [seq for _, seq in reader.identities] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"message": "one", "ts": 1e300}',
+        '{"message": "one", "ts": "9999-12-31T23:59:59Z"}',
+        '{"message": "one", "ts": "0001-01-01T00:00:00"}',
+    ],
+)
+def test_a_time_that_the_archive_would_not_take_is_that_of_the_file(path: Path, line: str) -> None:
+    write(path, line)
+    reader = Reader(path, once=True)
+    assert reader.read() == ["one"]
+    assert reader.events[0]["ts"] == path.stat().st_mtime
+
+
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(CommandError, match="not a regular file"):
+        Reader(path, once=True).read()
+    reader = Reader(path)
+    with pytest.raises(OSError, match="not a regular file"):
+        reader.read()
+    path.unlink()
+    write(path, "one")
+    assert reader.read() == ["one"]
+
+
+def test_what_was_missed_is_looked_for_again_after_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, "one")
+    first = Reader(path)
+    assert first.read() == ["one"]
+    write(path, "two")
+    first.file.close()
+    path.rename(f"{path}.1")
+    write(path, "three")
+    with monkeypatch.context() as patch:
+        patch.setattr("headrace.cli.tail_file.follow.missed", _vanished)
+        second = Reader(path, log="")
+        with pytest.raises(FileNotFoundError):
+            second.file.begin("log-1")
+    second.file.begin("log-1")
+    assert second.read() == ["two", "three"]
+
+
+def _vanished(*_: object) -> list[Path]:
+    raise FileNotFoundError
+
+
+def test_links_in_a_circle_are_told(path: Path, tmp_path: Path) -> None:
+    path.symlink_to(path)
+    settings = Settings(tmp_path, kafka=KafkaSettings("nowhere:1"))
+    whose = Whose("acme", "unbound", "auto", None, 900_000, once=True)
+    following = Following(settings, Paths([str(path)], lambda _: "acme"), whose, tmp_path)
+    (source,) = following._sources()
+    source.begin("log-1")
+    with pytest.raises(CommandError, match="cannot be read"):
+        source.read()
 
 
 def test_tenants_are_read_out_of_paths(tmp_path: Path) -> None:

@@ -16,9 +16,7 @@ from hypothesis import strategies as st
 from tests.tamper import edits
 from tests.tamper.lab import Lab, verified
 
-DUE = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+DUE = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def test_signatures_of_the_rfc(public: str, message: str, signature: str) -> Non
     assert not key.verify(signed[:-1], bytes.fromhex(message))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.binary(min_size=32, max_size=32),
     message=st.binary(max_size=200),
@@ -111,7 +111,7 @@ def test_what_is_no_public_key_is_refused(public: bytes) -> None:
         Ed25519(public)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_trees_and_proofs_are_those_of_the_library(data: st.DataObject) -> None:
     new = data.draw(st.integers(1, 70))

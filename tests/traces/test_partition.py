@@ -62,7 +62,6 @@ def test_any_cut_into_batches_gives_the_same(cuts: list[int]) -> None:
     assert rows_of(read(Partition(Bounds()), records(LINES), cuts)) == WANT
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(LINES)), st.integers(0, len(LINES))), max_size=4),
     st.lists(st.integers(0, len(LINES)), max_size=4).map(sorted),
@@ -82,7 +81,6 @@ def test_what_is_sent_again_makes_no_second_span(
     assert state.take_counts().duplicates == len(sent) - len(LINES)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_restart_writes_what_is_left(data: st.DataObject) -> None:
     """Whatever was saved, and however much of what followed had landed."""
@@ -132,7 +130,7 @@ KINDS = (
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.sampled_from(KINDS), st.floats(-5, 5)), max_size=60),
     st.booleans(),

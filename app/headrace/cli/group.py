@@ -82,4 +82,11 @@ def run(args: Sequence[str] | None) -> int:
     except click.ClickException as error:
         print(usage_line(error), file=sys.stderr)
         return USAGE
+    except UnicodeEncodeError as error:
+        odd = error.object[error.start : error.end]
+        if not all("\udc80" <= character <= "\udcff" for character in odd):
+            raise
+        # A byte of an argument. Only files have such names.
+        print("headrace: an argument is not UTF-8: nothing is named so", file=sys.stderr)
+        return USAGE
     return result if isinstance(result, int) else 0

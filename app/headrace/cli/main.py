@@ -35,9 +35,20 @@ TERMINATED: Final = 143
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit the process."""
+    _open_standard_streams()
     # As the first process of a container it would get no SIGTERM without a handler.
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(args))
+
+
+def _open_standard_streams() -> None:
+    """Give the process those that it was started without (``>&-``): Python has None for them."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: PTH123, SIM115 - for the life of the process
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the same
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - the same
 
 
 def _terminate(*_: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ class StateFile:
     """One JSON object, written whole. ``about`` is what it is of: another thing, another file."""
 
     def __init__(self, directory: Path, about: Any) -> None:
-        name = hashlib.sha256(orjson.dumps(about)).hexdigest()[:32]
+        # Not orjson: the path of a file need not be UTF-8.
+        told = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
+        name = hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:32]
         self._path = directory / f"{name}.json"
 
     def load(self) -> dict[str, Any]:

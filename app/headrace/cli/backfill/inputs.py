@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -26,7 +27,10 @@ class Input:
 
     @property
     def name(self) -> str:
-        return "-" if self.path is None else str(self.path)
+        """Return its name as text, whatever bytes stand in it."""
+        if self.path is None:
+            return "-"
+        return os.fsencode(self.path).decode(errors="backslashreplace")
 
     def open(self) -> IO[bytes]:
         return sys.stdin.buffer if self.path is None else self.path.open("rb")

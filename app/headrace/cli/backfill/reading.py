@@ -49,13 +49,34 @@ def unpacked(file: IO[bytes]) -> IO[bytes]:
     peek: Any = file
     magic: bytes = peek.peek(4)[:4]
     if magic.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+        return _Packed(gzip.GzipFile(fileobj=file))  # type: ignore[return-value]
     if magic == _ZSTD:
         from backports import zstd  # noqa: PLC0415 - of the extra `local`
 
-        opened: Any = zstd.ZstdFile(file)
-        return opened  # type: ignore[no-any-return]
+        return _Packed(zstd.ZstdFile(file))  # type: ignore[return-value]
     return file
+
+
+class _Packed:
+    """A packed file, of which all is read that stands before a damage: read() would lose it."""
+
+    def __init__(self, file: Any) -> None:
+        self._read1 = file.read1
+        self._fault: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        if self._fault is not None:
+            raise self._fault
+        pieces: list[bytes] = []
+        try:
+            while size > 0 and (piece := self._read1(size)):
+                pieces.append(piece)
+                size -= len(piece)
+        except Exception as error:
+            if not pieces:
+                raise
+            self._fault = error
+        return b"".join(pieces)
 
 
 def blocks(file: IO[bytes], first_stop: int = 0) -> Iterator[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -88,12 +89,18 @@ def backfill(  # noqa: PLR0917 - click passes them by name
             show,
             tell_bad,
         )
+        # asyncio's own answer to Ctrl-C waits for the loop, which may be reading an idle pipe.
+        signal.signal(signal.SIGINT, _interrupt)
         tally = work.look() if dry_run else asyncio.run(work.run())
     if as_json:
         print_json(asdict(tally) | {"seconds": round(time.monotonic() - began, 3)})
     else:
         _say(tally, dry_run=dry_run)
     return 0 if tally.is_clean else 1
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _say(tally: Tally, *, dry_run: bool) -> None:

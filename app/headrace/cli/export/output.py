@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -102,5 +103,8 @@ class Replacing:
 
 
 def partial_of(path: Path) -> Path:
-    """Return the name under which something is made that will be ``path``: beside it, hidden."""
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Return a name under which something is made that will be ``path``: beside it, hidden.
+
+    Never that of a leftover: a process of a container that was killed has its number again.
+    """
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")

@@ -102,6 +102,8 @@ def check(asked: Export) -> None:
         return
     if not asked.force:
         raise CommandError(f"{out} is there already: give another --out, or --force")
+    if not (out.is_dir() or out.is_file()):
+        raise CommandError(f"{out} is no file: `--out -` writes to stdout")
     if asked.in_files != out.is_dir():
         kind = "a directory" if out.is_dir() else "no directory"
         raise CommandError(f"{out} is {kind}: --force replaces like by like only")

@@ -7,9 +7,11 @@ the record's number in it. So whoever reads it again gives its records the same 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from typing import Any, Final
 
 import orjson
 
+from headrace.cli.faults import CommandError
 from headrace.cli.state_file import StateFile
 from headrace.cli.tail_file import formats
 from headrace.cli.tail_file.cutting import Cutter, Raw
@@ -112,7 +115,6 @@ class FollowedFile:
         """Start on a log, from the last position; on one that has forgotten, from the start."""
         if incarnation == self._incarnation:
             return
-        self._incarnation = incarnation
         self._under_way.clear()
         self._again.clear()
         self._close()
@@ -126,6 +128,7 @@ class FollowedFile:
         self._ended = False
         if saved.first:
             self._left = deque(missed(self.path, saved.inode, saved.first))
+        self._incarnation = incarnation  # last: after an OSError the shipper begins again
 
     def read(self) -> Chunk | None:
         if self._again:
@@ -170,10 +173,15 @@ class FollowedFile:
         """Open what is to be read next; whether there is any, and it has a first line."""
         path = self._left[0] if self._left else self.path
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = _open_file(path)
         except FileNotFoundError:
             self._ended = self._whose.once
             return False
+        except OSError as error:
+            if self._whose.once:
+                raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+            self._pause()
+            raise
         first, newline, _ = os.pread(fd, FIRST, 0).partition(b"\n")
         name = name_of(first)
         if not (newline or len(first) == FIRST or (first and self._whose.once)):
@@ -330,3 +338,12 @@ class FollowedFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _open_file(path: Path) -> int:
+    """Open a file. Raises OSError, also for a pipe: opening one waits for its writer."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return fd

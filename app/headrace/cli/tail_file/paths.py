@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Paths:
             paths = sorted(found_now) if glob.has_magic(name) else [name]
             for path in map(Path, paths):
                 tenant = self.tenant_of(path.absolute())
-                if tenant and not path.is_dir():
+                # Not path.is_dir(), which raises where a directory above must not be read.
+                if tenant and not os.path.isdir(path):  # noqa: PTH112
                     found.setdefault(path.absolute(), tenant)
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from dataclasses import asdict, dataclass, replace
@@ -81,5 +82,6 @@ class Following:
     def _follow(self, path: Path, tenant: str) -> FollowedFile:
         whose = replace(self._whose, tenant=tenant)
         to = Destination.of(self._settings.topic(topics.LOGS), self._settings.need_kafka())
-        about = [str(path.resolve()), tenant, whose.session, asdict(to)]
+        # Not path.resolve(), which raises where links go round in a circle.
+        about = [os.path.realpath(path), tenant, whose.session, asdict(to)]
         return FollowedFile(path, whose, StateFile(self._positions, about))
