@@ -175,6 +175,13 @@ def test_a_reader_may_not_send_what_the_server_owns(reader: httpx.Client) -> Non
         assert reader.get("/", params={"query": "SELECT 1", name: "0"}).status_code == 403
 
 
+def test_a_reader_may_ask_to_be_what_it_is(reader: httpx.Client, writer: httpx.Client) -> None:
+    asked = {"query": "SELECT getSetting('readonly')", "readonly": "2"}
+    assert reader.get("/", params=asked).text == "2\n"
+    assert reader.get("/", params=asked | {"readonly": "1"}).status_code == 403
+    assert writer.get("/", params=asked).status_code == 403
+
+
 def test_one_request_is_one_statement(writer: httpx.Client, table: str) -> None:
     answer = writer.post("/", content=f"SELECT 1; DROP TABLE {table}")
     assert answer.headers["X-ClickHouse-Exception-Code"] == "62"

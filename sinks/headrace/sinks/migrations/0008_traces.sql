@@ -58,8 +58,40 @@ PRIMARY KEY (ServiceName, SpanName, toDateTime(Timestamp))
 ORDER BY (ServiceName, SpanName, toDateTime(Timestamp), Timestamp, TraceId, SpanId)
 SETTINGS index_granularity = 8192;
 
-CREATE OR REPLACE VIEW {database}.otel_traces {on_cluster} AS
-SELECT
+-- The last two columns, which SELECT * leaves out, have names that every MergeTree table gives a row's
+-- place: by them ClickStack tells the spans that it compares, and hints where to read. Here they are
+-- made of the span's ids: by a real place the part with a span's later state might be passed over.
+CREATE OR REPLACE VIEW {database}.otel_traces {on_cluster}
+(
+    Timestamp DateTime64(9),
+    TraceId String,
+    SpanId String,
+    ParentSpanId String,
+    TraceState String,
+    SpanName LowCardinality(String),
+    SpanKind LowCardinality(String),
+    ServiceName LowCardinality(String),
+    ResourceAttributes Map(LowCardinality(String), String),
+    ScopeName String,
+    ScopeVersion String,
+    SpanAttributes Map(LowCardinality(String), String),
+    Duration UInt64,
+    StatusCode LowCardinality(String),
+    StatusMessage String,
+    `Events.Timestamp` Array(DateTime64(9)),
+    `Events.Name` Array(LowCardinality(String)),
+    `Events.Attributes` Array(Map(LowCardinality(String), String)),
+    `Links.TraceId` Array(String),
+    `Links.SpanId` Array(String),
+    `Links.TraceState` Array(String),
+    `Links.Attributes` Array(Map(LowCardinality(String), String)),
+    tenant String,
+    session String,
+    user String,
+    _part String ALIAS TraceId,
+    _part_offset UInt64 ALIAS cityHash64(SpanId)
+)
+AS SELECT
     Timestamp,
     TraceId,
     SpanId,
