@@ -40,6 +40,14 @@ def said(
     return {"level": level, "level_no": LEVELS[level], "logger": logger, "message": message, **more}
 
 
+def test_no_record_says_of_itself_whose_it_is() -> None:
+    data = {"message": "m", "tenant": "globex", "session": "theirs", "trace_id": "x", "ts": 0}
+    told = Record("acme", "s-1", "u", "a", "e", 1, 2.5, TRACE, data).as_json()
+    assert list(told)[:4] == ["tenant", "session", "user", "agent"]
+    assert (told["tenant"], told["session"], told["ts"]) == ("acme", "s-1", 2.5)
+    assert (told["trace_id"], told["message"]) == ("0af7651916cd43dd8448eb211c80319c", "m")
+
+
 @pytest.fixture(scope="module")
 def tenant(stack: Stack) -> str:
     """A tenant who logged a few things, all twice."""

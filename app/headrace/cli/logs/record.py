@@ -60,7 +60,8 @@ class Record:
     def as_json(self) -> dict[str, Any]:
         named = ("tenant", "session", "user", "agent", "epoch", "seq", "ts")
         known = {name: getattr(self, name) for name in named}
-        return {**known, "trace_id": self.trace_id, "span_id": self.span_id, **self.data}
+        known |= {"trace_id": self.trace_id, "span_id": self.span_id}
+        return known | self.data | known  # whose it is, no record says of itself
 
 
 def of_event(event: Envelope) -> Record | None:

@@ -1,5 +1,5 @@
 -- Which alerts fired, how often, and for how long?
--- Milliseconds count from the first bad window to when it was over; open ones are not in it.
+-- Seconds count from the first bad window to when it was over; open ones are not in it.
 WITH
     now() - INTERVAL 7 DAY AS since,
     now() AS until,
