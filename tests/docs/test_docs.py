@@ -148,18 +148,15 @@ def test_links_lead_somewhere() -> None:
 
 def sections_of(page: Path) -> set[str]:
     """The addresses of a page's headings, as GitHub makes them."""
-    text = re.sub(
-        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
-    )
-    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    words = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    heads = re.findall(r"^#+ (.+)$", words, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 def test_rows_of_tables_stand_in_tables() -> None:
     for page in [*PAGES_OF_WORDS, *sorted((DOCS.parent / "examples").glob("*.md"))]:
-        lines = page.read_text(encoding="utf-8").splitlines()
-        for number, (before, line) in enumerate(pairwise(["", *lines]), 1):
+        lines = ["", *page.read_text(encoding="utf-8").splitlines(), ""]
+        for number, (before, line) in enumerate(pairwise(lines), 1):
             if line.startswith("| ") and not before.startswith("|"):
-                assert lines[number].startswith("|---"), (
-                    f"{page.name}:{number}: a row without a head"
-                )
+                assert lines[number + 1].startswith("|---"), f"{page.name}:{number}: no head"
