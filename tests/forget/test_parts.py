@@ -39,7 +39,7 @@ from headrace.streams.erasure import ledger
 from headrace.streams.erasure.order import Order, OrderError, decode, mark, records
 from headrace.streams.erasure.orders import Orders
 from headrace.streams.erasure.owner import Owner, owner_of
-from tests.cli.conftest import Cli, line
+from tests.cli.conftest import line
 from tests.support import unique
 
 SALT = bytes(range(16))
@@ -429,8 +429,3 @@ def test_topics_of_classes_are_among_those_that_are_searched(tmp_path: Path) -> 
     more = set(all_topics(per_class)) - set(all_topics(settings))
     assert {"agent.audit.approval", "agent.audit.policy"} <= more
     assert len(more) == len(policy.load().classes)
-
-
-def test_where_nobody_was_forgotten_that_is_said(cli: Cli, tmp_path: Path) -> None:
-    ran = cli("forget", "status", "--state-dir", str(tmp_path))
-    assert (ran.code, ran.out.splitlines()[-1]) == (0, "no requests on this machine")
