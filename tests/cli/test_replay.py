@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from headrace.cli.replay.entries import Entry
@@ -103,6 +104,19 @@ def test_bodies_are_wrapped_at_words() -> None:
     assert "".join(words[18:]) == "x" + "y" * 50
     unwrapped = list(lines(entry, 1.0, full=False))
     assert len(unwrapped) == 4
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_headlines_are_wrapped_at_words(*, late: bool) -> None:
+    headline = "model gpt call, 300 ms, 5,371 tokens in (5,248 cached), 5 out, tool_calls"
+    entry = Entry(1.0, "model", headline, late=late)
+    console = Console(width=46, file=io.StringIO())
+    first, *rest = [plain(line) for line in lines(entry, 1.0, full=False, wrap=console)]
+    assert max(map(len, (first, *rest))) <= 46
+    assert first.startswith("     0.000    " + ("late: model" if late else "model"))
+    assert rest
+    assert all(text.startswith(" " * 16) for text in rest)
+    assert " ".join([first, *rest]).split()[1 + late :] == headline.split()
 
 
 def test_a_session_that_several_tenants_have_needs_the_tenant(on_stack: Cli, stack: Stack) -> None:

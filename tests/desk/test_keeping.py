@@ -89,7 +89,9 @@ def test_a_report_counts_what_is_kept_due_and_for_ever(on_stack: Cli, trail: Evi
         if one.audit_class == "approval"
     )
     assert found["business"]["kept"] == 0
-    assert "headrace audit expire" in on_stack("audit", "report").out
+    told = on_stack("audit", "report").out
+    assert "headrace audit expire" in told
+    assert ("7 y" in told, "indefinite" in told) == (True, True)
 
 
 def test_what_fell_due_goes_and_the_rest_stays_provable(

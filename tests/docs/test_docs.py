@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -137,6 +138,25 @@ def test_the_readme_leads_to_every_page() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in PAGES_OF_WORDS:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    for page in [*PAGES_OF_WORDS, *sorted((DOCS.parent / "examples").glob("*.md"))]:
+        for link in re.findall(r"\]\(([^):]+)\)", page.read_text(encoding="utf-8")):
+            path, _, section = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not section or section in sections_of(target), f"{page.name}: {link}"
+
+
+def sections_of(page: Path) -> set[str]:
+    """The addresses of a page's headings, as GitHub makes them."""
+    text = page.read_text(encoding="utf-8")
+    words = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    heads = re.findall(r"^#+ (.+)$", words, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_rows_of_tables_stand_in_tables() -> None:
+    for page in [*PAGES_OF_WORDS, *sorted((DOCS.parent / "examples").glob("*.md"))]:
+        lines = ["", *page.read_text(encoding="utf-8").splitlines(), ""]
+        for number, (before, line) in enumerate(pairwise(lines), 1):
+            if line.startswith("| ") and not before.startswith("|"):
+                assert lines[number + 1].startswith("|---"), f"{page.name}:{number}: no head"

@@ -280,7 +280,7 @@ class TestKeys:
             f"{ann}.session",
             f"{session}.approval",
         }
-        assert any("statutory retention" in why for why in plan.kept)
+        assert any("(7 y)" in why and "statutory retention" in why for why in plan.kept)
         assert any("gone-class is not in the audit policy" in why for why in plan.kept)
         for key_id in plan.shred:
             store.shred(key_id)

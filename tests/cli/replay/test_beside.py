@@ -35,6 +35,14 @@ def test_halves_stand_beside_each_other() -> None:
     assert margins == {16}
 
 
+def test_below_each_other_they_are_as_wide_as_the_terminal() -> None:
+    diff = compare(of(*tool(LONG)), of(*tool("short")))
+    told = ["".join(text for text, _ in line) for line in unified(diff, full=True, width=60)]
+    assert max(map(cell_len, told)) <= 60
+    said = "".join(line[1:] for line in told if line.startswith("-") and line[-6:] != "result")
+    assert LONG.replace(" ", "") in said.replace(" ", "")
+
+
 def test_runs_of_the_same_are_folded() -> None:
     diff = compare(of(*tool("1")), of(*tool("2")))
     told = ["".join(text for text, _ in line) for line in unified(diff, full=False)]

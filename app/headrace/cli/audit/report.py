@@ -15,6 +15,7 @@ from headrace.sinks.audit.vault.holds import Hold, active_holds, covers_any
 from headrace.sinks.audit.vault.seal import ClassFile, Seal, data_of
 from headrace.sinks.audit.vault.vault import Vault, need_vault
 from headrace.streams.audit import policy
+from headrace.streams.audit.retention import written
 
 
 @dataclass(slots=True)
@@ -113,4 +114,4 @@ def _cells(one: ClassReport) -> tuple[Any, ...]:
 def _retention(one: ClassReport) -> str:
     if not one.known:
         return "not in the policy"
-    return "indefinite" if one.retention_days is None else f"{one.retention_days:,} d"
+    return written(one.retention_days)

@@ -72,7 +72,8 @@ def backfill(  # noqa: PLR0917 - click passes them by name
     with Line(quiet=as_json) as line:
 
         def show(tally: Tally, trouble: str) -> None:
-            told = trouble or f"{tally.sent:,} sent, {tally.bad:,} bad"
+            done = f"{tally.lines:,} read" if dry_run else f"{tally.sent:,} sent"
+            told = trouble or f"{done}, {tally.bad:,} bad"
             line.say(safe_text(told), done=tally.bytes, total=total)
 
         def tell_bad(name: str, bad: Bad) -> None:
@@ -106,7 +107,8 @@ def _interrupt(*_: object) -> None:
 def _say(tally: Tally, *, dry_run: bool) -> None:
     events = tally.lines - tally.passed_over - tally.bad - tally.unfinished
     if dry_run:
-        say(f"{events:,} events in {tally.files:,} files; nothing was sent")
+        files = "file" if tally.files == 1 else "files"
+        say(f"{events:,} events in {tally.files:,} {files}; nothing was sent")
     else:
         say(f"{tally.sent:,} events sent, {tally.before:,} were sent before")
     if tally.bad:

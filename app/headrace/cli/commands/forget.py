@@ -116,6 +116,8 @@ def status(request: str | None, as_json: bool, state_dir: Path | None) -> None:
             print_json(dict(zip(("request", "tenant", "state"), row, strict=True)))
     else:
         print_table(("request", "tenant", "state"), rows)
+        if not rows:
+            say("no requests on this machine")
 
 
 @forget.command(
@@ -172,7 +174,7 @@ def _show_dry_run(counted: dict[str, Any], as_json: bool) -> None:
         return
     print_table(("would go", "count"), counted["would_remove"].items(), right=("count",))
     for why, count in counted["would_keep"].items():
-        say(f"would stay: evidence under {count} data keys: {why}")
+        say(f"would stay: evidence under {count} data {'key' if count == 1 else 'keys'}: {why}")
     if counted["crowd"]:
         say(counted["crowd"])
 

@@ -70,7 +70,7 @@ def logs(*, limit: int, follow: bool, as_json: bool, state_dir: Path | None, **c
         records = read(archive, choice, limit)
     _print(records, as_json=as_json)
     if not records and not as_json:
-        say("no log records: widen --since, or see docs/logs.md how they get here")
+        say("no log records: give fewer options, or see docs/logs.md how they get here")
 
 
 async def _follow(settings: Settings, choice: Choice, *, limit: int, as_json: bool) -> None:

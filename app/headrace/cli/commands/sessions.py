@@ -58,7 +58,7 @@ def sessions(
         return
     print_table(_HEADINGS, [_cells(row) for row in rows], right=_NUMBERS)
     if not rows:
-        say("no sessions: widen --since, or see `headrace status` whether events arrive")
+        say("no such sessions: give fewer options; `headrace status` shows whether events arrive")
 
 
 def _query(tenant: str | None, since: float | None, limit: int) -> tuple[str, dict[str, Any]]:

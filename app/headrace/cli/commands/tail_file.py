@@ -71,7 +71,8 @@ def tail_file(  # noqa: PLR0917 - click passes them by name
     if as_json:
         print_json(asdict(followed))
     else:
-        say(f"{followed.records:,} records of {followed.files:,} files sent")
+        of = "file" if followed.files == 1 else "files"
+        say(f"{followed.records:,} records of {followed.files:,} {of} sent")
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

@@ -18,6 +18,7 @@ from headrace.sinks.audit.vault.holds import Hold, active_holds
 from headrace.sinks.audit.vault.vault import need_vault
 from headrace.streams.audit import policy
 from headrace.streams.audit.audit_class import AuditClass
+from headrace.streams.audit.retention import written
 
 
 @dataclass(slots=True)
@@ -121,5 +122,5 @@ def _reason_to_keep(known: AuditClass | None, name: str, holds: list[str]) -> st
         return f"class {name} is not in the audit policy: nobody can say"
     if known.erasable:
         return None
-    kept = "for ever" if known.retention_days is None else f"{known.retention_days} d"
+    kept = written(known.retention_days)
     return f"class {name} ({kept}): {known.purpose}"

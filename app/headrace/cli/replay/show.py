@@ -139,16 +139,19 @@ def date_text(ts: float) -> str:
 def lines(entry: Entry, start: float, *, full: bool, wrap: Console | None = None) -> Iterator[Line]:
     """Yield the printed lines of an entry, every character of the agent's made safe.
 
-    Bodies are wrapped at words to the width of ``wrap``; None: not at all, for grep.
+    They are wrapped at words to the width of ``wrap``; None: not at all, for grep.
     """
     style = _STYLES[entry.tone]
     weight = "bold " if entry.depth == 0 else ""
     indent = "  " * entry.depth
     headline = safe_text(entry.headline, limit=None if full else HEADLINE_CHARACTERS)
     clock = f"{clock_text(entry.ts - start):>{CLOCK_WIDTH}}  "
-    late = (("late: ", "yellow"),) if entry.late else ()
-    yield ((clock, "dim"), (indent, ""), *late, (headline, weight + style))
+    late = "late: " if entry.late else ""
     margin = " " * (CLOCK_WIDTH + 4) + indent
+    first, *rest = wrapped(headline, wrap, len(margin + late))
+    yield ((clock, "dim"), (indent, ""), (late, "yellow"), (first, weight + style))
+    for piece in rest:
+        yield ((margin + piece, weight + style),)
     body_style = "dim" if style == "dim" else ""
     for line in body_lines(entry.body, full=full):
         for piece in wrapped(line, wrap, len(margin)):

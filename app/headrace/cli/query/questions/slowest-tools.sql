@@ -1,5 +1,5 @@
 -- Which tools are slow?
--- Calls that ended, slowest 95 % first. Milliseconds on the agent's own clock.
+-- Calls that ended; by the time that 95 % of them stay below. Milliseconds on the agent's own clock.
 WITH
     now() - INTERVAL 7 DAY AS since,
     now() AS until,

@@ -12,7 +12,7 @@ from rich.console import Console
 from headrace.cli.replay.diff.compare import EXTRA, MISSING, SAME, Diff, Row
 from headrace.cli.replay.diff.report import divergences, sums_table, verdict
 from headrace.cli.replay.entries import Entry
-from headrace.cli.replay.show import Line, Page, date_text, is_allowance, lines, wrapped
+from headrace.cli.replay.show import Line, Page, date_text, is_allowance, lines
 from headrace.cli.replay.story import Story
 from headrace.cli.text import safe_text
 
@@ -31,7 +31,9 @@ def show(diff: Diff, page: Page, *, full: bool) -> None:
         page.print(line)
     wide = page.wrap is not None and page.wrap.width >= WIDE
     for line in (
-        beside(diff, page.wrap.width, full=full) if wide and page.wrap else unified(diff, full=full)
+        beside(diff, page.wrap.width, full=full)
+        if wide and page.wrap
+        else unified(diff, full=full, width=page.wrap.width if page.wrap else None)
     ):
         page.print(line)
 
@@ -58,25 +60,35 @@ def _name(story: Story) -> str:
     )
 
 
-def unified(diff: Diff, *, full: bool) -> Iterator[Line]:
-    """Yield rows below each other: ``-`` is the left one's, ``+`` the right one's."""
+def unified(diff: Diff, *, full: bool, width: int | None = None) -> Iterator[Line]:
+    """Yield rows below each other: ``-`` is the left one's, ``+`` the right one's.
+
+    They are wrapped to ``width`` columns; None: not at all.
+    """
+    wrap = None if width is None else Console(width=width - 1)  # less the sign
     for row in _folded(diff.rows, full=full):
         if isinstance(row, int):
             yield ((f"   … {row:,} the same", "dim"),)
         elif row.status == SAME:
-            yield from _signed(" ", "dim", row.left, diff.left, full=full)
+            yield from _signed(" ", "dim", row.left, diff.left, full=full, wrap=wrap)
         else:
             if row.left is not None and row.right is not None:
                 yield ((f"@ {row.status}", "yellow"),)
-            yield from _signed("-", "red", row.left, diff.left, full=full)
-            yield from _signed("+", "green", row.right, diff.right, full=full)
+            yield from _signed("-", "red", row.left, diff.left, full=full, wrap=wrap)
+            yield from _signed("+", "green", row.right, diff.right, full=full, wrap=wrap)
 
 
 def _signed(
-    sign: str, style: str, entry: Entry | None, story: Story, *, full: bool
+    sign: str,
+    style: str,
+    entry: Entry | None,
+    story: Story,
+    *,
+    full: bool,
+    wrap: Console | None,
 ) -> Iterator[Line]:
     if entry is not None:
-        for line in lines(entry, story.start, full=full):
+        for line in lines(entry, story.start, full=full, wrap=wrap):
             yield ((sign + "".join(text for text, _ in line), style),)
 
 
@@ -106,13 +118,8 @@ def _half(entry: Entry | None, story: Story, half: Console, *, full: bool) -> li
 def _narrow(entry: Entry | None, story: Story, half: Console, *, full: bool) -> Iterator[str]:
     if entry is None:
         return
-    head, *body = lines(entry, story.start, full=full, wrap=half)
-    clock, indent, *said = (text for text, _ in head)
-    margin = clock + indent
-    for piece in wrapped("".join(said), half, len(margin)):
-        yield margin + piece
-        margin = " " * len(margin)
-    yield from ("".join(text for text, _ in line) for line in body)
+    for line in lines(entry, story.start, full=full, wrap=half):
+        yield "".join(text for text, _ in line)
 
 
 def _folded(rows: Iterable[Row], *, full: bool) -> Iterator[Row | int]:
