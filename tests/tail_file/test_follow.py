@@ -236,7 +236,7 @@ def test_links_in_a_circle_are_told(path: Path, tmp_path: Path) -> None:
     settings = Settings(tmp_path, kafka=KafkaSettings("nowhere:1"))
     whose = Whose("acme", "unbound", "auto", None, 900_000, once=True)
     following = Following(settings, Paths([str(path)], lambda _: "acme"), whose, tmp_path)
-    (source,) = following._sources()  # noqa: SLF001
+    (source,) = following._sources()
     source.begin("log-1")
     with pytest.raises(CommandError, match="cannot be read"):
         source.read()
