@@ -206,6 +206,12 @@ def test_what_stands_before_the_damage_of_a_small_archive_is_read(pack: Any) -> 
     assert [line for block in found for line in block.lines] == [line.rstrip() for line in lines]
 
 
+def test_a_byte_order_mark_before_the_first_line_changes_nothing() -> None:
+    content = b'{"ts":1,"session":"s","type":"x","data":{}}\n' * 2
+    assert converted(b"\xef\xbb\xbf" + content).events == converted(content).events
+    assert len(converted(content + b"\xef\xbb\xbf" + content).bad) == 1
+
+
 def test_a_bad_line_has_one_place_whatever_its_file_is_called() -> None:
     (bad,) = converted(b"oops\r").bad
     assert place_of(bad, b"f") == place_of(bad._replace(line=b"oops"), b"f")
