@@ -144,13 +144,13 @@ class BackfillBehaviour:
             await run.ended(130)
 
     async def test_a_name_that_is_not_utf_8(self, rig: Rig) -> None:
-        file = os.fsencode(rig.directory) + b"/\xff.jsonl"
-        Path(os.fsdecode(file)).write_bytes(seed_line(rig.tenant, "s-1", 1) + b"oops\n")
-        ran = await Run(rig, os.fsdecode(file)).ended(1)
+        file = rig.directory / os.fsdecode(b"\xff.jsonl")
+        file.write_bytes(seed_line(rig.tenant, "s-1", 1) + b"oops\n")
+        ran = await Run(rig, file).ended(1)
         assert (ran["sent"], ran["bad"]) == (1, 1)
         (letter,) = await dead_letter_box.list_letters(rig.settings)
         assert "\\xff.jsonl: not JSON" in letter.reason
-        assert (await Run(rig, os.fsdecode(file)).ended(1))["before"] == 1
+        assert (await Run(rig, file).ended(1))["before"] == 1
 
     async def test_files_that_will_not_grow_end_their_epochs(self, rig: Rig) -> None:
         file = rig.directory / "events.jsonl"

@@ -236,11 +236,17 @@ def test_truncated_archives_are_told_and_read_so_far(pack: Any) -> None:
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress])
 def test_what_stands_before_the_damage_of_a_small_archive_is_read(pack: Any) -> None:
     lines = [b'{"ts":%d,"session":"s","type":"x","data":{}}\n' % n for n in range(500)]
-    found: list[bytes] = []
+    found: list[Any] = []
+    reader = blocks(unpacked(InPieces(pack(b"".join(lines)) + b"rubbish", [])))  # type: ignore[arg-type]
     with pytest.raises(TruncatedFileError, match="is damaged"):
-        for block in blocks(unpacked(InPieces(pack(b"".join(lines)) + b"rubbish", []))):  # type: ignore[arg-type]
-            found += block.lines  # type: ignore[arg-type]
-    assert found == [line.rstrip() for line in lines]
+        found.extend(reader)
+    assert [line for block in found for line in block.lines] == [line.rstrip() for line in lines]
+
+
+def test_a_byte_order_mark_before_the_first_line_changes_nothing() -> None:
+    content = b'{"ts":1,"session":"s","type":"x","data":{}}\n' * 2
+    assert converted(b"\xef\xbb\xbf" + content).events == converted(content).events
+    assert len(converted(content + b"\xef\xbb\xbf" + content).bad) == 1
 
 
 def test_a_bad_line_has_one_place_whatever_its_file_is_called() -> None:

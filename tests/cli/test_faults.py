@@ -131,7 +131,7 @@ def test_ctrl_c_ends_clean(stack: Stack) -> None:
         assert (child.returncode, out, err) == (130, b"", b"")
 
 
-@pytest.mark.parametrize("words", [("logs", "--session"), ("replay",), ("search",)])
+@pytest.mark.parametrize("words", [("logs", "--session"), ("replay",), ("search", "x", "--user")])
 def test_an_argument_that_is_not_utf_8(on_stack: Cli, words: tuple[str, ...]) -> None:
     ran = on_stack(*words, "s-\udcff")
     assert (ran.code, ran.out) == (2, "")

@@ -167,3 +167,14 @@ def test_names_cannot_leave_the_directory() -> None:
         assert Path(safe(name)).name == safe(name)
         assert len(safe(name)) < 255
     assert safe("x" * 500) != safe("x" * 501)
+
+
+def test_half_a_surrogate_pair_in_a_name_raises_nothing(tmp_path: Path) -> None:
+    events = EventFiles(tmp_path, tenant="acme")
+    on_event = events.hook("s-\ud800")
+    on_event(type("Event", (), {"type": "x", "data": {}})())
+    events.close()
+    (file,) = (tmp_path / "tenant-acme").glob("*.jsonl")
+    (line,) = file.read_text().splitlines()
+    assert json.loads(line)["session"] == "s-\ufffd"
+    assert safe("x" * 500 + "\ud800") != safe("x" * 500 + "\ud801")

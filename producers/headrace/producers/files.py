@@ -192,12 +192,17 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def safe(name: str) -> str:
     """Return a name as a part of a path: what could leave the directory is written in percent."""
-    quoted = _UNSAFE.sub(lambda found: "".join(f"%{b:02x}" for b in found[0].encode()), name)
+    quoted = _UNSAFE.sub(lambda found: "".join(f"%{b:02x}" for b in _bytes(found[0])), name)
     if quoted.startswith("."):
         quoted = "%2e" + quoted[1:]
     if len(quoted) > _LONGEST:
-        quoted = quoted[:_LONGEST] + "%" + hashlib.sha256(name.encode()).hexdigest()[:16]
+        quoted = quoted[:_LONGEST] + "%" + hashlib.sha256(_bytes(name)).hexdigest()[:16]
     return quoted or "%"
+
+
+def _bytes(text: str) -> bytes:
+    """Encode any text, also one with half a surrogate pair in it."""
+    return text.encode(errors="surrogatepass")
 
 
 class TenantLogFiles(logging.Handler):
@@ -271,11 +276,12 @@ class EventFiles:
         """Return an ``on_event`` callable for one session. Any thread."""
         session = text_of(session)
         name = f"{safe(session)}.jsonl"
+        session = text_of(session)
 
         def on_event(event: Any) -> None:
             try:
-                kind = str(getattr(event.type, "value", event.type))
-                about = {"ts": self._clock(), "session": session, "tenant": self._tenant}
+                kind = text_of(str(getattr(event.type, "value", event.type)))
+                about = {"ts": self._clock(), "session": session, "tenant": text_of(self._tenant)}
                 data, _ = encode(event.data)
                 begin = orjson.dumps(about | {"type": kind})[:-1]
                 self._files.append(self._tenant, name, b'%b,"data":%b}\n' % (begin, data))

@@ -10,6 +10,7 @@ identities to the same lines. Bad lines take no number: an epoch has no holes.
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -117,6 +118,8 @@ class Converter:
         done = Converted()
         add, most, number = done.events.append, self._most, self._number
         default, numbered = self._tenant, self._numbered
+        if number == 0 and lines and not isinstance(lines[0], Long):
+            lines = [lines[0].removeprefix(BOM_UTF8), *lines[1:]]
         for line in lines:
             number += 1
             try:
