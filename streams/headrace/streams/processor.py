@@ -33,3 +33,9 @@ class Processor(Protocol):
     async def close(self) -> None:
         """Release what is not the app's."""
         ...
+
+
+def fail(failed: asyncio.Future[Exception], error: Exception) -> None:
+    """Say why a processor cannot go on. The first reason stands."""
+    if not failed.done():
+        failed.set_result(error)
