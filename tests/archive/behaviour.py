@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -15,26 +14,14 @@ from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box, topic_admin
 from headrace.streams.dead_letter_box import Place
-from tests.archive.rig import PARTITIONS, Rig
+from tests.archive.rig import PARTITIONS, OnARig, Rig
 from tests.otlp.spans import trace, value
 from tests.sinks.records import a_transition, pane
 from tests.stack.clickhouse import start_clickhouse
 from tests.support import wait_until
 
 
-class ArchiveBehaviour:
-    session_timeout = 6.0
-    """A real Kafka takes no less; the embedded one joins sooner with less."""
-
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[Rig]:
-        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
-        await rig.prepare()
-        yield rig
-        await rig.close()
-
+class ArchiveBehaviour(OnARig):
     async def test_what_is_sent_is_archived_and_committed(self, rig: Rig) -> None:
         await rig.produce([rig.line(seq) for seq in range(1, 3001)])
         worker = await rig.start()

@@ -9,17 +9,20 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from headrace.events.settings import ClickHouseSettings, KafkaSettings, Settings
 from headrace.sinks import schema
 from headrace.sinks.connection import connect
 from headrace.streams import topic_admin
+from headrace.streams.read_to import read_to
 from tests.support import unique, wait_until
 
 PARTITIONS = 3
@@ -84,6 +87,18 @@ class Rig:
         )
 
     @property
+    def environ(self) -> dict[str, str]:
+        """What a process of this stack finds in its environment."""
+        outer = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
+        return outer | {
+            "HEADRACE_KAFKA": self.kafka,
+            "HEADRACE_CLICKHOUSE_URL": self.clickhouse.url,
+            "HEADRACE_STATE_DIR": str(self.directory),
+            "HEADRACE_TOPIC_PREFIX": self.prefix,
+            **self.environment,
+        }
+
+    @property
     def topic(self) -> str:
         return self.prefix + "agent.events"
 
@@ -93,18 +108,10 @@ class Rig:
 
     async def start(self, *arguments: str, name: str = "archive") -> Worker:
         """Start a worker (``name``: its processors, with commas); it need not have joined yet."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
-        environment |= {
-            "HEADRACE_KAFKA": self.kafka,
-            "HEADRACE_CLICKHOUSE_URL": self.clickhouse.url,
-            "HEADRACE_STATE_DIR": str(self.directory),
-            "HEADRACE_TOPIC_PREFIX": self.prefix,
-            **self.environment,
-        }
         log = self.directory / f"worker-{len(self.workers)}.log"
         command = [sys.executable, "-m", self.program, *name.split(",")]
         command += ["--session-timeout", str(self.session_timeout), *arguments]
-        process = _spawn(command, environment, log)
+        process = _spawn(command, self.environ, log)
         assert process.stdout is not None
         with process.stdout:
             ready = orjson.loads(await asyncio.to_thread(process.stdout.readline))
@@ -139,6 +146,22 @@ class Rig:
             await producer.flush()
         finally:
             await producer.stop()
+
+    async def read(self, topic: str) -> list[list[Any]]:
+        """Read a topic whole, by partition."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
+        await consumer.start()
+        try:
+            found = []
+            for number in range(PARTITIONS):
+                place = TopicPartition(self.prefix + topic, number)
+                consumer.assign([place])
+                await consumer.seek_to_beginning(place)
+                ends = await consumer.end_offsets([place])
+                found.append([record async for record in read_to(consumer, ends)])
+            return found
+        finally:
+            await consumer.stop()
 
     async def scalar(self, sql: str) -> Any:
         def ask() -> Any:
@@ -184,6 +207,22 @@ class Rig:
         for worker in self.workers:
             if worker.process.poll() is None:
                 worker.kill()
+
+
+class OnARig:
+    """Tests of which each has a rig of its own: topics and a tenant that nobody else has."""
+
+    session_timeout = 6.0
+    """A real Kafka takes no less; the embedded one joins sooner with less."""
+
+    @pytest.fixture
+    async def rig(
+        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
+    ) -> AsyncIterator[Rig]:
+        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
+        await rig.prepare()
+        yield rig
+        await rig.close()
 
 
 def _spawn(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.events import topics
 from headrace.sinks.audit.keys import ensure_local, open_keys
 from headrace.streams.audit.fold import Entry
-from headrace.streams.read_to import read_to
-from tests.archive.rig import PARTITIONS, Rig, Worker
+from tests.archive.rig import Rig, Worker
 from tests.audit.log import accepted
 from tests.audit.sources import POLICY_TEXT, agrees, line
 from tests.support import wait_until
@@ -40,22 +36,6 @@ class AuditRig(Rig):
         worker = await self.start(name="audit")
         await wait_until(worker.healthy, 60, what="healthy")
         return worker
-
-    async def read(self, topic: str) -> list[list[Any]]:
-        """Read a topic whole, by partition."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            found = []
-            for number in range(PARTITIONS):
-                place = TopicPartition(self.prefix + topic, number)
-                consumer.assign([place])
-                await consumer.seek_to_beginning(place)
-                ends = await consumer.end_offsets([place])
-                found.append([record async for record in read_to(consumer, ends)])
-            return found
-        finally:
-            await consumer.stop()
 
     async def entries(self) -> list[list[Entry]]:
         """What a reader of agent.audit accepts: nothing of it forks."""

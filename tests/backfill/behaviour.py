@@ -12,21 +12,17 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import IO, Any
 
 import orjson
-import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.cli.backfill.letters import BEYOND
 from headrace.cli.verify.accounting import State
 from headrace.cli.verify.queries import Scope
 from headrace.cli.verify.run import verify
-from headrace.events.settings import ClickHouseSettings
+from headrace.events import topics
 from headrace.streams import dead_letter_box
-from tests.archive.rig import PARTITIONS, Rig
+from tests.archive.rig import OnARig, Rig
 from tests.support import wait_until
 
 
@@ -35,16 +31,10 @@ class Run:
 
     def __init__(self, rig: Rig, *words: object) -> None:
         self._log = rig.directory / "backfill.log"
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")} | {
-            "HEADRACE_KAFKA": rig.kafka,
-            "HEADRACE_CLICKHOUSE_URL": rig.clickhouse.url,
-            "HEADRACE_TOPIC_PREFIX": rig.prefix,
-            "HEADRACE_STATE_DIR": str(rig.directory),
-        }
         command = [sys.executable, "-m", "headrace.cli.main", "backfill", *map(str, words)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--json"], env=environ, stdout=subprocess.PIPE, stderr=log
+                [*command, "--json"], env=rig.environ, stdout=subprocess.PIPE, stderr=log
             )
 
     async def ended(self, code: int = 0) -> dict[str, Any]:
@@ -60,18 +50,7 @@ def seed_line(tenant: str, session: str, number: int, **more: Any) -> bytes:
     return json.dumps(event | {"type": "tool_start", "data": data} | more).encode() + b"\n"
 
 
-class BackfillBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[Rig]:
-        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
-        await rig.prepare()
-        yield rig
-        await rig.close()
-
+class BackfillBehaviour(OnARig):
     async def test_run_twice_packed_renamed_and_grown_adds_nothing(self, rig: Rig) -> None:
         lines = [seed_line(rig.tenant, f"s-{n % 7}", n) for n in range(2000)]
         bad = [b"oops\n", b'{"ts":1,"session":"s-1","type":"x","data":[]}\n']
@@ -172,8 +151,9 @@ class BackfillBehaviour:
         spaced = json.dumps(json.loads(ours[2]) | {"further": [1]}).encode()
         file.write_bytes(b"\n".join([*ours[:2], spaced]))
         await Run(rig, file).ended()
-        sent = [record async for record in _records(rig)]
+        sent = [one.value for records in await rig.read(topics.EVENTS) for one in records]
         assert sent[:2] == ours[:2]
+        assert len(sent) == 3
         assert orjson.loads(sent[2]) == orjson.loads(spaced)
 
 
@@ -197,16 +177,3 @@ async def _refused(rig: Rig, value: bytes) -> bool:
 
 async def _committed(rig: Rig, count: int) -> bool:
     return sum((await rig.committed()).values()) >= count
-
-
-async def _records(rig: Rig) -> AsyncIterator[bytes]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=rig.kafka)
-    await consumer.start()
-    try:
-        places = [TopicPartition(rig.topic, number) for number in range(PARTITIONS)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        for _ in range(3):
-            yield (await asyncio.wait_for(consumer.getone(), 30)).value
-    finally:
-        await consumer.stop()

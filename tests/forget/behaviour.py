@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
 from aiokafka import AIOKafkaProducer
 
 from headrace.cli.verify.queries import Scope
 from headrace.cli.verify.run import Verdict, verify
 from headrace.events import topics
-from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
 from headrace.streams.erasure.order import Order, mark, records
-from tests.archive.rig import Rig, Worker
+from tests.archive.rig import OnARig, Rig, Worker
 from tests.otlp.spans import span, value
 from tests.support import unique, wait_until
 
@@ -47,18 +43,7 @@ async def account(rig: Rig, *, erased: int) -> Verdict:
     return found
 
 
-class OrdersBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[Rig]:
-        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
-        await rig.prepare()
-        yield rig
-        await rig.close()
-
+class OrdersBehaviour(OnARig):
     async def test_what_orders_cover_is_counted_and_not_written(self, rig: Rig) -> None:
         """One rig for all: a worker takes seconds to join its group."""
         await give(rig, order(rig.tenant, "hers"))

@@ -6,19 +6,16 @@ import asyncio
 import math
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 from aiokafka import AIOKafkaProducer
 
 from headrace.events.metrics import METRICS
-from headrace.events.settings import ClickHouseSettings
 from headrace.sinks.connection import connect
-from tests.archive.rig import PARTITIONS, Rig
+from tests.archive.rig import PARTITIONS, OnARig, Rig
 from tests.metrics.agents import Sent, sessions
 from tests.metrics.recount import NOT_RECOUNTED, RECOUNTS, Series, Value, recount, view
 from tests.support import wait_until
@@ -26,18 +23,7 @@ from tests.support import wait_until
 T = TypeVar("T")
 
 
-class RecountBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[Rig]:
-        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
-        await rig.prepare()
-        yield rig
-        await rig.close()
-
+class RecountBehaviour(OnARig):
     async def test_every_metric_is_what_a_recount_in_sql_finds(self, rig: Rig) -> None:
         began = time.time() // 3600 * 3600 - 7200
         lives = [

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.events import topics
-from headrace.streams.read_to import read_to
 from headrace.streams.traces.partition import Bounds, Partition
 from tests.archive.rig import PARTITIONS, Rig, Worker
 from tests.support import wait_until
@@ -51,19 +49,7 @@ class TracesRig(Rig):
 
     async def spans(self) -> list[Spans]:
         """What stands in agent.spans, by partition."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            found = []
-            for number in range(PARTITIONS):
-                place = TopicPartition(self.prefix + topics.SPANS, number)
-                consumer.assign([place])
-                await consumer.seek_to_beginning(place)
-                ends = await consumer.end_offsets([place])
-                found.append([record.value async for record in read_to(consumer, ends)])
-            return found
-        finally:
-            await consumer.stop()
+        return [[one.value for one in records] for records in await self.read(topics.SPANS)]
 
     async def written(self) -> int:
         return sum(map(len, await self.spans()))

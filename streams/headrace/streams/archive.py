@@ -31,6 +31,7 @@ from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.archiver import ArchiveOptions, Archiver
 from headrace.streams.dead_letters import DeadLetterWriter
 from headrace.streams.erasure.eraser import Eraser
+from headrace.streams.processor import fail
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
 
@@ -126,8 +127,7 @@ class Archive:
             try:
                 await archiver.work()
             except Exception as error:  # whatever it is, what is in work stays unacknowledged
-                if not self.failed.done():
-                    self.failed.set_result(error)
+                fail(self.failed, error)
 
         self.app.task(work)
 

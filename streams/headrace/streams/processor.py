@@ -43,3 +43,9 @@ class Explaining(Protocol):
     def waits_for(self) -> str | None:
         """One line that says what to do. None: it does not wait."""
         ...
+
+
+def fail(failed: asyncio.Future[Exception], error: Exception) -> None:
+    """Say why a processor cannot go on. The first reason stands."""
+    if not failed.done():
+        failed.set_result(error)

@@ -35,6 +35,7 @@ from headrace.streams.alerts.span import spans
 from headrace.streams.alerts.windows import MAX_CELLS
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.backoff import Backoff
+from headrace.streams.processor import fail
 from headrace.streams.producer import start_producer
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
@@ -149,7 +150,7 @@ class AlertsProcessor:
                 await self._take(cast("RecordBatch", event.value))
                 event.ack()
             except Exception as error:  # a fault of ours: better no alerts than wrong ones
-                self._fail(error)
+                fail(self.failed, error)
                 raise
             yield
 
@@ -163,10 +164,6 @@ class AlertsProcessor:
         self._metrics.alerts_late.inc(partition.engine.late - late)
         self._metrics.alerts_unreadable.inc(partition.unreadable - unreadable)
         self._news.set()
-
-    def _fail(self, error: Exception) -> None:
-        if not self.failed.done():
-            self.failed.set_result(error)
 
     # ── judging ──────────────────────────────────────────────────────────────
 
@@ -185,7 +182,7 @@ class AlertsProcessor:
                 self.waiting_for_sink = True
                 await asyncio.sleep(backoff.wait())
             except Exception as error:
-                self._fail(error)
+                fail(self.failed, error)
                 raise
             else:
                 self.waiting_for_sink = False

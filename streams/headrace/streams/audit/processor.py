@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from time import time
 from typing import Any, Final, cast
 
@@ -22,6 +23,7 @@ from headrace.streams.audit.duty import SAVE_SECONDS, Duty, Tools
 from headrace.streams.audit.link import NAME, Link
 from headrace.streams.audit.partition import Bounds
 from headrace.streams.audit.policy import Policy
+from headrace.streams.processor import fail
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
@@ -101,7 +103,7 @@ class AuditProcessor:
     def _duty(self, number: int, consumer: Any) -> Duty:
         place = TP(self._topic, number)
         duty = Duty(number, self._tools, lambda offset: consumer.rewind(place, offset))
-        duty.start(self._fail)
+        duty.start(partial(fail, self.failed))
         return duty
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
@@ -120,10 +122,6 @@ class AuditProcessor:
             if duty is not None:
                 duty.take(event)
             yield
-
-    def _fail(self, error: Exception) -> None:
-        if not self.failed.done():
-            self.failed.set_result(error)
 
 
 def bounds_of(settings: Settings) -> Bounds:

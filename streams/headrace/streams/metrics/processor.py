@@ -34,7 +34,9 @@ from headrace.streams.metrics.exposition import PartitionsCollector, Shown
 from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Bounds, Partition
 from headrace.streams.metrics.prices import Prices, load
+from headrace.streams.processor import fail
 from headrace.streams.producer import start_producer
+from headrace.streams.read_up import is_read_up
 from headrace.streams.same_log import need_same_log
 from headrace.streams.states import FileStates, KafkaStates, States
 from headrace.streams.transport import RecordBatch
@@ -153,13 +155,9 @@ class MetricsProcessor:
                 await self._take(cast("RecordBatch", event.value))
                 event.ack()
             except Exception as error:  # a fault of ours: better no metrics than wrong ones
-                self._fail(error)
+                fail(self.failed, error)
                 raise
             yield
-
-    def _fail(self, error: Exception) -> None:
-        if not self.failed.done():
-            self.failed.set_result(error)
 
     async def _take(self, batch: RecordBatch) -> None:
         state = self._partitions.get(batch.partition)
@@ -191,7 +189,7 @@ class MetricsProcessor:
                 self.waiting_for_sink = True
                 await asyncio.sleep(backoff.wait())
             except Exception as error:
-                self._fail(error)
+                fail(self.failed, error)
                 raise
             else:
                 self.waiting_for_sink = False
@@ -239,14 +237,10 @@ class MetricsProcessor:
 
     def _watermark(self, partition: int, state: Partition) -> float | None:
         """Up to which event time a partition is read: now, where nothing is left to read."""
-        consumer: Any = self.app.consumer
-        try:
-            end: int | None = consumer.highwater(TP(self._topic, partition))
-        except AssertionError:  # aiokafka's: a rebalance has just taken the partition away
+        read_up = is_read_up(self.app, TP(self._topic, partition), state.offset)
+        if read_up is None:
             return None
-        if end is not None and state.offset >= end:
-            return self._clock()
-        return self._arrived.get(partition)
+        return self._clock() if read_up else self._arrived.get(partition)
 
 
 def _encoded(state: Partition, link: _Link) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from time import time
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.notify.duty import Duty
 from headrace.streams.notify.parts import Plan
 from headrace.streams.notify.tally import Tally
+from headrace.streams.processor import fail
 from headrace.streams.transport import RecordBatch
 from headrace.streams.tuning import Tuning
 from headrace.streams.watchdog import ASK_SECONDS
@@ -86,7 +88,7 @@ class NotifyProcessor:
                 self._duty = await Duty.begin(
                     self._settings, self._plan, tally, ends[self._place] or 0, self._clock
                 )
-                self._duty.start(self._fail)
+                self._duty.start(partial(fail, self.failed))
             return {self._place: self._duty.offset}
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
@@ -109,10 +111,6 @@ class NotifyProcessor:
                     self._duty.take(batch.records)
                     event.ack()
                 except Exception as error:
-                    self._fail(error)
+                    fail(self.failed, error)
                     raise
             yield
-
-    def _fail(self, error: Exception) -> None:
-        if not self.failed.done():
-            self.failed.set_result(error)

@@ -29,6 +29,7 @@ from headrace.streams.gather import Gathered, Gatherer
 from headrace.streams.limits import DeadLetterLimits, LimitGuard
 from headrace.streams.otlp.recent import Recent, digest_of
 from headrace.streams.otlp.sending import Sending
+from headrace.streams.processor import fail
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
 
@@ -91,8 +92,7 @@ class OtlpProcessor:
             while True:
                 await self._deliver(await self._gatherer.get())
         except Exception as error:  # whatever it is, what is in work stays unacknowledged
-            if not self.failed.done():
-                self.failed.set_result(error)
+            fail(self.failed, error)
 
     async def _deliver(self, gathered: Gathered) -> None:
         letters: dict[int, DeadLetter] = {}

@@ -23,6 +23,7 @@ from headrace.events.errors import Retryable
 from headrace.events.settings import Settings
 from headrace.sinks.audit.vault.vault import Vault
 from headrace.streams.app import BatchSchema, make_app
+from headrace.streams.processor import fail
 from headrace.streams.seal.asking import Asking
 from headrace.streams.seal.audit_topic import AuditTopic
 from headrace.streams.seal.class_topics import ClassTopics
@@ -152,7 +153,7 @@ class SealProcessor:
                 if sum(held.partition.size for held in self._held.values()) > MOST_BYTES:
                     await self._seal_all()
             except Exception as error:  # nothing is signed that is not understood
-                self._fail(error)
+                fail(self.failed, error)
                 raise
             yield
 
@@ -198,11 +199,7 @@ class SealProcessor:
             try:
                 await work()
             except Exception as error:
-                self._fail(error)
+                fail(self.failed, error)
                 raise
 
         self.app.task(working)
-
-    def _fail(self, error: Exception) -> None:
-        if not self.failed.done():
-            self.failed.set_result(error)

@@ -26,6 +26,8 @@ from headrace.events.settings import Settings
 from headrace.streams.app import BatchSchema, make_app
 from headrace.streams.erasure.orders import Orders
 from headrace.streams.follower import Follower
+from headrace.streams.processor import fail
+from headrace.streams.read_up import is_read_up
 from headrace.streams.traces.link import NAME, Link
 from headrace.streams.traces.made import Made
 from headrace.streams.traces.partition import Bounds, Partition
@@ -161,7 +163,7 @@ class TracesProcessor:
         try:
             await self._follower.start()
         except Exception as error:
-            self._fail(error)
+            fail(self.failed, error)
             raise
         # Acknowledging is ours: Faust would acknowledge what this body fails on.
         async for event in cast("Any", stream).noack().events():
@@ -169,13 +171,9 @@ class TracesProcessor:
                 async with self._working:
                     await self._take(event)
             except Exception as error:  # a fault of ours: better no traces than wrong ones
-                self._fail(error)
+                fail(self.failed, error)
                 raise
             yield
-
-    def _fail(self, error: Exception) -> None:
-        if not self.failed.done():
-            self.failed.set_result(error)
 
     async def _take(self, event: EventT[Any]) -> None:
         batch = cast("RecordBatch", event.value)
@@ -207,7 +205,7 @@ class TracesProcessor:
             if made and self._link is not None:
                 await self._writer.write(self._link, number, mine, made)
         except Exception as error:
-            self._fail(error)
+            fail(self.failed, error)
             raise
         if event is not None:
             event.ack()
@@ -230,7 +228,7 @@ class TracesProcessor:
             except TROUBLE as error:
                 log.warning("a state could not be saved, trying again: %r", error)
             except Exception as error:
-                self._fail(error)
+                fail(self.failed, error)
                 raise
 
     async def _save_all(self) -> None:
@@ -242,7 +240,7 @@ class TracesProcessor:
                 await self._settled()
                 if self._mine.get(number) is not mine:
                     return
-                if self._is_read_up(number, mine.state):
+                if is_read_up(self.app, TP(self._topic, number), mine.state.offset):
                     made = mine.state.tick(self._clock())
                     await self._deliver(number, mine, made, None)
                 self._count(mine.state)
@@ -258,11 +256,3 @@ class TracesProcessor:
         if now != mine.saved and not mine.state.recalling:
             await link.save(number, mine.state.as_data(), mine.end)
             mine.saved = now
-
-    def _is_read_up(self, number: int, state: Partition) -> bool:
-        consumer: Any = self.app.consumer
-        try:
-            end: int | None = consumer.highwater(TP(self._topic, number))
-        except AssertionError:  # aiokafka's: a rebalance has just taken the partition away
-            return False
-        return end is not None and state.offset >= end
