@@ -265,3 +265,25 @@ def test_where_events_are_scrubbed_nothing_of_a_bad_line_is_kept(tmp_path: Path)
     assert b"secret" not in b"".join(word for _, word in headers)
     value, _ = letter(bad, name="f", file=b"f", settings=Settings(tmp_path))
     assert value == b"my secret"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize(
+    "took", ["1e400", "-1e400", "-0.0", "1E5", "1" + "0" * 400, '"nan"', "null"]
+)
+def test_a_duration_is_kept_as_it_is_written(took: str, ours: bool) -> None:
+    begin = '{"v":1,"tenant":"acme","session":"s","epoch":"e","seq":1,"ts":5.0'
+    line = f'{begin},"duration_ms":{took},"type":"x","data":{{}}}}'
+    if not ours:
+        line = f'{{"duration_ms":{took},{begin[1:]},"type":"x","data":{{}}}}'
+    (sent,) = converted(line.encode()).events
+    left_out = took == "null" and not ours
+    assert (f'"duration_ms":{took},' in sent.decode()) is not left_out
+
+
+@pytest.mark.parametrize("took", ["NaN", "Infinity", '"1"', '"x"', "true", "[]", "{}", "1e", "01"])
+def test_a_duration_that_is_no_number_is_refused(took: str) -> None:
+    for names in ("", '"tenant":"acme","epoch":"e","seq":1,'):
+        line = f'{{{names}"session":"s","ts":5.0,"type":"x","duration_ms":{took},"data":{{}}}}'
+        done = converted(line.encode())
+        assert (len(done.bad), done.events) == (1, [])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-import math
 import os
 import sys
 from collections import defaultdict
@@ -57,8 +56,6 @@ def drawn(tenant: str) -> list[bytes]:
     def draw(lines: list[bytes]) -> None:
         for line in lines:
             event = json.loads(line)
-            if math.isinf(event.get("duration_ms", 0.0)):
-                continue  # archived as it stands, but a dead letter where it is read anew
             identity = event["session"], event["epoch"], event["seq"]
             found[identity] = hostile.of_tenant(line, tenant)
 

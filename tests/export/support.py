@@ -43,4 +43,6 @@ def insert(client: Client, lines: Sequence[bytes], table: str = "events_raw") ->
 
 def rows(client: Client, tenant: str, table: str = "events_raw") -> list[Sequence[Any]]:
     query = EVERYTHING.format(table=table)
-    return list(client.query(query, {"tenant": tenant}).result_rows)
+    found = client.query(query, {"tenant": tenant}).result_rows
+    # As text: NaN is equal to nothing, and 0.0 to -0.0.
+    return [[repr(one) if isinstance(one, float) else one for one in row] for row in found]

@@ -88,6 +88,14 @@ class SealBehaviour:
         await rig.sealed()
         assert await worker.metric("headrace_seal_leaves_total") == 300
         assert await up() == 1
+        # An empty place is not it: that ends the worker, and why is its last word.
+        rig.vault_directory.rename(aside)
+        rig.vault_directory.mkdir()
+        await rig.write(50)
+        await wait_until(lambda: worker.process.poll() == 1, 60, what="it ends")
+        *_, last = worker.log.read_text().splitlines()
+        assert last.startswith("headrace worker: seal stops: ")
+        assert "is no longer in the vault" in last
 
     async def test_witnesses_are_told_whoever_of_them_is_away(
         self, rig: SealRig, tmp_path: Path

@@ -89,18 +89,21 @@ def _run(settings: Settings, options: WorkerOptions) -> NoReturn:
 async def _run_to_the_end(settings: Settings, options: WorkerOptions) -> None:
     """End the process from inside its loop: some of Faust's tasks outlive their cancellation."""
     try:
-        code = await _main(settings, options)
+        code, reason = await _main(settings, options)
     except SettingsError as error:
-        code = _say(EXIT_USAGE, str(error))
+        code, reason = EXIT_USAGE, str(error)
     except Exception as error:
-        code = _say(EXIT_FAILED, _line(error))
+        code, reason = EXIT_FAILED, _line(error)
+    # Behind what stopping may log: who looks at the end of the log finds why.
+    if reason is not None:
+        _say(code, reason)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-async def _main(settings: Settings, options: WorkerOptions) -> int:
-    """Run the processors; return the exit code. Installs handlers for SIGINT and SIGTERM."""
+async def _main(settings: Settings, options: WorkerOptions) -> tuple[int, str | None]:
+    """Run the processors; return the exit code, and why. Handles SIGINT and SIGTERM."""
     metrics = Metrics()
     chosen = Options(options.tuning, options.archive, options.seal, options.silence_seconds)
     processors = [FACTORIES[name](settings, metrics, chosen) for name in options.names]
@@ -125,23 +128,23 @@ async def _supervise(
     metrics: Metrics,
     options: WorkerOptions,
     told_to_stop: asyncio.Event,
-) -> int:
+) -> tuple[int, str | None]:
     starts = [asyncio.ensure_future(processor.app.start()) for processor in processors]
     stopping = asyncio.ensure_future(told_to_stop.wait())
     watchdogs: list[asyncio.Future[str]] = []
     try:
         while True:
             if stopping.done():
-                return 0
+                return 0, None
             for processor, start in zip(processors, starts, strict=True):
                 reason = _over(processor, start)
                 if reason is not None:
-                    return _say(EXIT_FAILED, f"{processor.name} stops: {reason}")
+                    return EXIT_FAILED, f"{processor.name} stops: {reason}"
             if not watchdogs and all(start.done() for start in starts):
                 watchdogs = [_watch(processor, metrics, options) for processor in processors]
             for watchdog in watchdogs:
                 if watchdog.done():
-                    return _say(EXIT_STALLED, watchdog.result())
+                    return EXIT_STALLED, watchdog.result()
             await asyncio.wait([stopping], timeout=POLL_SECONDS)
     finally:
         tasks: list[asyncio.Future[Any]] = [*starts, *watchdogs, stopping]

@@ -28,6 +28,7 @@ from headrace.producers.kafka_log import shortened
 _MAX_SEQ: Final = 2**63
 _MAX_TS: Final = 2.0**32
 _MAX_CACHED: Final = 10_000
+_ABSENT: Final = msgspec.Raw()
 _OURS: Final = frozenset({"v", "tenant", "session", "user", "agent", "trace", "epoch"})
 
 
@@ -46,7 +47,8 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     agent: str | None = None
     trace: str | None = None
     turn: int | None = None
-    duration_ms: float | None = None
+    # Its text: the archive takes numbers that no float is (1e400), and export writes them.
+    duration_ms: msgspec.Raw = _ABSENT
 
 
 class _AnyLine(_Line, forbid_unknown_fields=False, gc=False):
@@ -55,6 +57,8 @@ class _AnyLine(_Line, forbid_unknown_fields=False, gc=False):
 
 _decode: Final = msgspec.json.Decoder(_Line).decode
 _decode_any: Final = msgspec.json.Decoder(_AnyLine).decode
+_NUMBERS: Final = frozenset(b"-0123456789"[at : at + 1] for at in range(11))
+"""How a number begins; that it goes on as one is seen when its line is decoded."""
 _KNOWN: Final = frozenset(_Line.__struct_fields__)
 
 
@@ -156,6 +160,7 @@ class Converter:
         known = self._types.get(kind)
         if known is None:
             known = self._type(kind)
+        _duration(read)
         at = self._sessions.get((tenant, session))
         if at is None:
             at = self._sessions[tenant, session] = _Session(tenant, session, line)
@@ -276,10 +281,13 @@ def written(read: _Line, extra: bytes = b"") -> bytes:
     if read.turn is not None:
         told["turn"] = read.turn
     told["ts"] = read.ts
-    if read.duration_ms is not None:
-        told["duration_ms"] = read.duration_ms
-    told["type"] = read.type
-    return b'%b,%b,"data":%b%b}' % (begin, orjson.dumps(told)[1:-1], bytes(read.data), extra)
+    text = _duration(read)
+    took = b"" if text is None else b',"duration_ms":%b' % text
+    kind, data = orjson.dumps(read.type), bytes(read.data)
+    return b'%b,%b%b,"type":%b,"data":%b%b}' % (
+        *(begin, orjson.dumps(told)[1:-1], took),
+        *(kind, data, extra),
+    )
 
 
 def _check_identity(read: _Line) -> None:
@@ -288,6 +296,19 @@ def _check_identity(read: _Line) -> None:
         raise msgspec.ValidationError
     if bytes(read.data)[:1] != b"{":
         raise msgspec.ValidationError
+    _duration(read)
+
+
+def _duration(read: _Line) -> bytes | None:
+    """Return the text of a duration: a number, or "nan". Raises ValidationError for others."""
+    if read.duration_ms is _ABSENT:
+        return None
+    text = bytes(read.duration_ms)
+    if text == b"null":
+        return None
+    if text[:1] not in _NUMBERS and text != b'"nan"':
+        raise msgspec.ValidationError
+    return text
 
 
 def _identity_in(prefix: bytes) -> tuple[str, str, str] | None:

@@ -12,8 +12,9 @@ LINES: Final = "TSVRaw"
 """One column, its bytes as they are, a line feed behind each."""
 
 # As the hook writes a line. What an event does not have is left out. A number that JSON has no word
-# for is written as one too big: it is read as infinite, which is how it was archived. The layout of
-# `data` may hold line breaks, which a line cannot: they become blanks.
+# for is written as one too big: it is read as infinite, which is how it was archived; what is
+# no number at all as "nan", which the archive takes for that. The layout of `data` may hold line
+# breaks, which a line cannot: they become blanks.
 JSONL: Final = r"""
 SELECT concat(
     '{"v":', toString(v),
@@ -25,12 +26,13 @@ SELECT concat(
     ',"epoch":', toJSONString(epoch),
     ',"seq":', toString(seq),
     ifNull(concat(',"turn":', toString(turn)), ''),
-    ',"ts":', toString(ts),
+    ',"ts":', if(toString(ts) = '-0', '-0.0', toString(ts)),
     ',"type":', toJSONString(type),
     multiIf(
         isNull(duration_ms), '',
         isFinite(duration_ms), concat(',"duration_ms":', toString(assumeNotNull(duration_ms))),
-        concat(',"duration_ms":', if(duration_ms > 0, '1e999', '-1e999'))),
+        concat(',"duration_ms":',
+            multiIf(isNaN(duration_ms), '"nan"', duration_ms > 0, '1e999', '-1e999'))),
     ',"data":', replaceAll(replaceAll(data, '\n', ' '), '\r', ' '),
     '}'
 ) AS line
