@@ -253,8 +253,8 @@ class Converter:
 
 
 def _says_more(read: _Line) -> bool:
-    given = (read.user, read.agent, read.trace, read.turn, read.duration_ms)
-    return given != (None, None, None, None, None)
+    given = (read.user, read.agent, read.trace, read.turn)
+    return given != (None, None, None, None) or read.duration_ms is not _ABSENT
 
 
 def _told(at: _Session, read: _Line, tenant: str, extra: bytes) -> bytes:
