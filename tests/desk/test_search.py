@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 
 import pytest
 
@@ -124,6 +125,7 @@ def test_a_search_that_finds_nothing_is_evidence_too(
     assert (ran.code, "ten seconds" in ran.out) == (0, True)
     found = told(stack.settings, evidence.tenant, types.AUDIT_READ)
     assert [one["data"]["count"] for one in found] == [0]
+    assert re.fullmatch(r"audit-\d{4}-\d\d-\d\d", found[0]["session"])  # a day's, not its own
 
 
 def test_no_acknowledgement_no_read(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Final
 
 from headrace.cli.faults import CommandError
@@ -45,7 +45,9 @@ def tell(settings: Settings, access: Access, counts: Mapping[str, int | None]) -
             kafka, tenant=tenant or OWN, durability="memory", topic_prefix=settings.topic_prefix
         )
         try:
-            hook = producer.hook(f"audit-{secrets.token_hex(8)}", user=access.who)
+            # One a day: each read by itself would push the agents' out of any list of sessions.
+            today = f"audit-{datetime.now(timezone.utc):%Y-%m-%d}"
+            hook = producer.hook(today, user=access.who)
             hook.emit(access.kind, _data(access, count))
             told = producer.drain(PATIENCE) and producer.report().delivered > 0
         finally:

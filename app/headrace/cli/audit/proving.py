@@ -101,8 +101,14 @@ def signed(content: bytes, keys: Sequence[NoteKey], where: str) -> Signed:
 
 
 def read_signed(path: Path, keys: Sequence[NoteKey]) -> Signed:
-    """Read a file of one. Raises :class:`CommandError`, and OSError."""
-    content = path.read_bytes()
+    """Read a file of one. Raises :class:`CommandError`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be read: {error.strerror}: it is to be a checkpoint that was kept, by "
+            "`headrace audit checkpoint --log LOG > FILE`"
+        ) from None
     if content.count(_SIGNATURES) > 1:
         raise CommandError(
             f"{path} holds checkpoints of several logs: take one by "

@@ -1800,7 +1800,8 @@ def read_pinned(paths: Sequence[Path]) -> list[tuple[str, bytes]]:
                 if not PurePosixPath(name).name.startswith(".")
             ]
         except OSError as error:
-            raise CannotBeDone(f"{path} cannot be read: {error.strerror or error}") from None
+            why = error.strerror or error
+            raise CannotBeDone(f"{path} cannot be read, for checkpoints: {why}") from None
     if paths and not found:
         raise CannotBeDone(f"there is no checkpoint in {', '.join(map(str, paths))}")
     return found
