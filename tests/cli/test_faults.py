@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import pty
 import shlex
 import signal
 import subprocess
@@ -151,3 +153,21 @@ def test_a_process_started_without_a_standard_stream(stack: Stack, number: int) 
 def test_no_colour_where_nobody_looks(stack: Stack) -> None:
     ran = process("status", "--state-dir", str(stack.settings.state_dir))
     assert "\x1b" not in ran.stdout
+
+
+def test_on_a_terminal_tail_says_that_it_follows(stack: Stack) -> None:
+    args = ["tail", "--state-dir", str(stack.settings.state_dir)]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command_line(*args), stdout=theirs, stderr=theirs, start_new_session=True
+    ) as child:
+        os.close(theirs)
+        written = b""
+        try:
+            while b"Ctrl-C ends it" not in written:
+                written += os.read(ours, 1024)  # EIO, an OSError, where it has ended
+            child.send_signal(signal.SIGINT)
+            assert child.wait(timeout=30) == 130
+        finally:
+            child.kill()
+    os.close(ours)

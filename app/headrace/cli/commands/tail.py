@@ -85,6 +85,8 @@ async def _batches(settings: Settings) -> AsyncIterator[list[bytes]]:
         client.assign(partitions)
         for partition, end in (await kafka.true_ends(client, partitions)).items():
             client.seek(partition, end)
+        if sys.stderr.isatty():  # nothing may come for long, which must not look like a fault
+            print("headrace tail: events appear as they come, Ctrl-C ends it", file=sys.stderr)
         while True:
             fetched = await client.getmany(timeout_ms=POLL_MS)
             yield [record.value or b"" for batch in fetched.values() for record in batch]
