@@ -305,12 +305,12 @@ class TestWhateverIsLogged:
         assert one.data["_headrace"]["cut"]["bytes"] > 100_000
 
     def test_levels_of_ones_own(self, logger: logging.Logger, spool_dir: Path) -> None:
-        logging.addLevelName(25, "NOTICE")
+        logging.addLevelName(25, "REMARK")  # for the whole process
         logger.log(25, "x")
         logger.log(3, "nobody")
         logger.log(17, "nameless")
         found = [(one.data["level"], one.data["level_no"]) for one in logged(spool_dir)]
-        assert found == [("NOTICE", 25), ("Level 17", 17)]
+        assert found == [("REMARK", 25), ("Level 17", 17)]
 
     def test_headrace_and_its_shipper_are_not_heard(
         self, producer: Unshipped, handler: LogHandler, spool_dir: Path
