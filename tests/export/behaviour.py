@@ -57,8 +57,8 @@ def drawn(tenant: str) -> list[bytes]:
     def draw(lines: list[bytes]) -> None:
         for line in lines:
             event = json.loads(line)
-            took = event.get("duration_ms") or 0.0
-            if isinstance(took, str) or not math.isfinite(took):
+            took = float(str(event.get("duration_ms") or 0))
+            if not math.isfinite(took):
                 continue  # not every such line reaches an archive; test_lines has them
             identity = event["session"], event["epoch"], event["seq"]
             found[identity] = hostile.of_tenant(line, tenant)
