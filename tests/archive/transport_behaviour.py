@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from faust.types import TP
 
 from headrace.events.errors import Retryable
 from headrace.events.settings import ClickHouseSettings
@@ -146,10 +148,38 @@ class TransportBehaviour:
         await wait_until(lambda: committed(rig, 3), 30, what="all committed")
         assert rig.line(2) in sink.values
 
+    async def test_it_seeks_where_it_fetches(
+        self, rig: Rig, archive: Archive, sink: HeldSink
+    ) -> None:
+        # What was fetched is kept in a dictionary without a lock.
+        await rig.produce([rig.line(1)], partition=0)
+        await wait_until(lambda: sink.values, 60, what="the first event")
+        fetcher = reader(archive)._fetcher
+        fetch, seek = fetcher.fetched_records, fetcher.seek_to
+        fetching, seeking = set[int](), list[int]()
+
+        async def fetched_records(*args: Any, **kwargs: Any) -> Any:
+            fetching.add(threading.get_ident())
+            return await fetch(*args, **kwargs)
+
+        def seek_to(tp: TP, offset: int) -> None:
+            seeking.append(threading.get_ident())
+            seek(tp, offset)
+
+        fetcher.fetched_records, fetcher.seek_to = fetched_records, seek_to
+        consumer: Any = archive.app.consumer
+        consumer.rewind(TP(rig.topic, 0), 0)
+        await wait_until(lambda: len(sink.values) == 2, 30, what="it once more")
+        assert fetching == set(seeking)
+
+
+def reader(archive: Archive) -> Any:
+    thread: Any = archive.app.consumer._thread  # type: ignore[attr-defined]
+    return thread._consumer
+
 
 def coordinator(archive: Archive) -> Any:
-    thread: Any = archive.app.consumer._thread  # type: ignore[attr-defined]
-    return thread._consumer._coordinator
+    return reader(archive)._coordinator
 
 
 async def committed(rig: Rig, total: int) -> bool:

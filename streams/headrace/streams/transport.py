@@ -303,6 +303,10 @@ class CoalescingConsumer(driver.Consumer):
         self._forget([partition])
         self._ends[partition] = offset
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        # Faust does it from here, while the thread takes the same buffers apart.
+        await self._thread.call_thread(self._thread.seek, partition, offset)
+
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self.assignments += 1
         await super().on_partitions_assigned(assigned, generation_id)
