@@ -125,6 +125,10 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
         position: int | None = assignment.state_value(tp)._position  # noqa: SLF001 - the same
         return position or 0
 
+    async def seek_there(self, tp: TP, offset: int) -> None:
+        """Go to an offset. For the thread's loop: a fetch takes the same buffers apart."""
+        self.seek(tp, offset)
+
     async def say_alive(self) -> None:
         """Tell aiokafka that this consumer still wants its partitions. For the thread's loop."""
         consumer: Any = self._ensure_consumer()
@@ -304,8 +308,7 @@ class CoalescingConsumer(driver.Consumer):
         self._ends[partition] = offset
 
     async def _seek(self, partition: TP, offset: int) -> None:
-        # Faust does it from here, while the thread takes the same buffers apart.
-        await self._thread.call_thread(self._thread.seek, partition, offset)
+        await self._thread.call_thread(self._thread.seek_there, partition, offset)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self.assignments += 1
