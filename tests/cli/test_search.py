@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from headrace.cli.archive import Archive
 from headrace.cli.archive import connect as reading
 from headrace.cli.forget.erase import erase
+from headrace.cli.search import find
 from headrace.cli.search.find import Scope, search
 from headrace.cli.search.words import parse
 from headrace.sinks.connection import connect
@@ -254,6 +255,66 @@ def test_words_that_stand_apart_and_phrases_among_many(stack: Stack, on_stack: C
     for args in (("far off", "--phrase"), ("far off is",)):
         hits = on_stack("search", *args, "--tenant", tenant, "--limit", "1", "--json").objects
         assert [hit["seq"] for hit in hits] == [1]
+
+
+def test_each_hit_is_found_once_however_many_are_looked_at(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hits among many others, whose times are the same by the dozen."""
+    tenant = unique("searched")
+    texts = {seq: "far off" if seq % 11 == 0 else "off, far" for seq in range(1, 601)}
+    lines = [
+        line(tenant, "s", seq, "turn_end", {"final_text": text}, ts=START + seq // 12)
+        for seq, text in texts.items()
+    ]
+    for part in (lines[::2], lines[1::2]):
+        insert(stack, part)
+    wanted = {seq for seq, text in texts.items() if text == "far off"}
+    newest = sorted((seq // 12 for seq in wanted), reverse=True)
+
+    def found(limit: int) -> bool:
+        result = search(archive, parse("far off", phrase=True), Scope(tenant=tenant), limit)
+        seqs = [hit.seq for hit in result.hits]
+        assert len(set(seqs)) == len(seqs)
+        assert set(seqs) <= wanted
+        assert [seq // 12 for seq in seqs] == newest[: len(seqs)]
+        assert len(seqs) == min(limit, len(wanted)) or not result.everything
+        return result.everything
+
+    with reading(stack.settings) as archive:
+        assert all(found(limit) for limit in (1, 3, 7, 20, 54, 100, 500, 1_000))
+        monkeypatch.setattr(find, "MOST", 40)
+        assert found(1)
+        assert not found(500)
+
+
+def test_a_server_without_the_memory_is_told_in_one_line(
+    on_stack: Cli, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find, "MEMORY", 1_000)
+    ran = on_stack("search", "kettle", "--tenant", tenant)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("headrace: too much to look through within 20 s")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_what_was_found_before_the_server_gave_up_is_shown(
+    stack: Stack, on_stack: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count(_self: Any) -> int:
+        raise find.TooMuchError("as a busy server says")
+
+    monkeypatch.setattr(find._Query, "count", count)
+    tenant = unique("searched")
+    texts = ["off far"] * 60 + ["far off"] * 3
+    insert(
+        stack,
+        [line(tenant, "s", n, "turn_end", {"final_text": t}) for n, t in enumerate(texts, 1)],
+    )
+    ran = on_stack("search", "far off", "--phrase", "--limit", "5", "--tenant", tenant)
+    assert ran.code == 0
+    assert ran.out.count("far off") == 3
+    assert "only the newest were looked through" in ran.err
 
 
 def test_escapes_of_other_producers(stack: Stack, on_stack: Cli) -> None:

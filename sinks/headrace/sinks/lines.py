@@ -8,6 +8,7 @@ stumbles is looked closer, since it is stricter than the server in what does not
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from typing import Annotated, Any, Final
@@ -36,6 +37,7 @@ class _Numbered(msgspec.Struct):
 
 _walk_object: Final = msgspec.json.Decoder(_Object).decode
 _walk_numbered: Final = msgspec.json.Decoder(_Numbered).decode
+_DIGITS: Final = len(str(1 << 64))
 _STUMBLED: Final = (msgspec.MsgspecError, TypeError, RecursionError)
 
 
@@ -70,9 +72,23 @@ def _fault_at_a_closer_look(value: bytes, numbered: bool) -> str | None:
     if not (_might_be_two(value) or (numbered and (_odd_seq(value) or _spelt(value)))):
         return None
     try:
-        seq = orjson.loads(value).get("seq")
-    except orjson.JSONDecodeError:
+        seq = _seq_of(value)
+    except (ValueError, RecursionError):
         return "not one JSON object"
     # A number beyond 64 bits comes as a float. What else is wrong with it, the server refuses.
     bent = numbered and isinstance(seq, (str, float))
     return "seq is no whole number below 2^64" if bent else None
+
+
+def _seq_of(value: bytes) -> Any:
+    try:
+        return orjson.loads(value).get("seq")
+    except orjson.JSONDecodeError:
+        # It may be NaN or Infinity, which the server takes for numbers.
+        return json.loads(value, parse_int=_whole).get("seq")
+
+
+def _whole(digits: str) -> int | float:
+    # Python reads no whole number of thousands of digits.
+    number = int(digits) if len(digits) <= _DIGITS else 1 << 64
+    return number if number < 1 << 64 else float(number)

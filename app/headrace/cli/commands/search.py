@@ -75,7 +75,7 @@ def search(
             say(f"the newest {limit:,} hits: --limit or a narrower search shows others")
     if not found.everything:
         click.echo(
-            f"headrace: more than {find.MOST:,} events have those words, the newest were read: add"
-            " a rarer word, --tenant, --session or --until",
+            "headrace: too many events have those words, only the newest were looked through: add a"
+            " rarer word, --tenant, --session or --until",
             err=True,
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from time import monotonic
 from typing import Any, Final
 
 from headrace.cli.archive import Archive
@@ -15,24 +18,35 @@ from headrace.cli.search.words import NORMAL, Asked
 SECONDS: Final = 20
 MEMORY: Final = 1 << 30
 """One search takes no more of a server than this, and says so where it is not enough."""
-ROUNDS: Final = ((1.5, False), (6, False), (50, True), (1_000, True))
-"""How many events are read for each hit that is wanted: some came twice, some have the words apart.
-
-True: by then the server reads all that have the words, and says which have the phrases."""
+FIRST: Final = 1.5
+"""So many events are read for each hit wanted: some came twice, some have the words apart."""
+GROWTH: Final = 5
+"""So many times as many are read next, where these had not enough."""
 MOST: Final = 20_000
-"""Events that are read in the end."""
+"""Events that are read in the end. The server looks for phrases in as many as there are."""
 SAID_AGAIN: Final = frozenset({"messages", "errors"})
 """Fields whose texts events of several types repeat."""
 
 # No FINAL, which would read all columns of the key: what came twice is told once here. Columns but
-# those of the order and the conditions are read for the rows that are left.
-_EVENTS: Final = """
-SELECT tenant, session, user, epoch, seq, turn, ts, type, data FROM events_raw
-WHERE {conditions}
+# those of the order and the conditions are read for the rows that are left, and phrases looked for
+# in these: to make words of a text costs more than to find it.
+_NEWEST: Final = """
+SELECT tenant, session, user, epoch, seq, turn, ts, type, data FROM (
+    SELECT *, words FROM events_raw
+    WHERE {words}
+    ORDER BY ts DESC, _part, _part_offset
+    LIMIT {rows} OFFSET {skipped}
+)
+WHERE {phrases}
 ORDER BY ts DESC
-LIMIT {{rows:UInt64}}
+LIMIT {most}
 SETTINGS max_execution_time = {seconds}, max_memory_usage = {memory},
     query_plan_max_limit_for_lazy_materialization = 0
+"""
+_COUNT: Final = """
+SELECT count() AS events FROM events_raw
+WHERE {words}
+SETTINGS max_execution_time = {seconds}, max_memory_usage = {memory}
 """
 
 
@@ -75,19 +89,57 @@ class Found:
     """False: there are more events with the words than are read, and hits may be among them."""
 
 
+class TooMuchError(CommandError):
+    """The server had not the time or the memory that one search is given."""
+
+
 def search(archive: Archive, asked: Asked, scope: Scope, limit: int) -> Found:
     """Find up to ``limit`` hits, the newest first. Raises CommandError where it takes too long."""
-    query = _Query(archive, asked, scope)
+    events = _Events(_Query(archive, asked, scope), int(limit * FIRST) + 1)
     hits: list[Hit] = []
-    for many, exact in ROUNDS:
-        rows = min(MOST, int(limit * many) + 1)
-        found = query.rows(rows, exact=exact)
-        hits = list(_once(_hits(found, asked, scope.fields)))
-        if len(hits) >= limit or len(found) < rows:
-            return Found(hits[:limit], everything=True)
-        if rows == MOST and exact:
-            break
-    return Found(hits, everything=False)
+    try:
+        hits.extend(islice(_once(_hits(events, asked, scope.fields)), limit))
+    except TooMuchError:
+        if not hits:
+            raise
+    return Found(hits, everything=len(hits) == limit or events.everything)
+
+
+class _Events:
+    """Events with all words and phrases, the newest first, read as they are asked for."""
+
+    def __init__(self, query: _Query, first: int) -> None:
+        self._query = query
+        self._first = first
+        self.everything = False
+        """There are no more."""
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        read = skipped = 0
+        for rows in self._windows():
+            events = self._query.newest(rows, skipped, MOST - read)
+            yield from events
+            read += len(events)
+            skipped += rows
+            if read >= MOST:
+                return
+            if read < skipped and not self._query.phrases:
+                break
+        self.everything = True
+
+    def _windows(self) -> Iterator[int]:
+        """Yield how many with the words are looked at, after those that were."""
+        # As many words as these may be common while the phrase is not.
+        begin = [] if self._query.phrases else [self._first]
+        begin.append(self._first * GROWTH)
+        yield from begin
+        rows, left = begin[-1], self._query.count() - sum(begin)
+        while left > 0:
+            rows *= GROWTH
+            if left < rows * GROWTH:
+                rows = left  # the last ones in one go
+            yield rows
+            left -= rows
 
 
 class _Query:
@@ -95,23 +147,30 @@ class _Query:
 
     def __init__(self, archive: Archive, asked: Asked, scope: Scope) -> None:
         self._archive = archive
+        self._until = monotonic() + SECONDS
         self._parameters: dict[str, Any] = {"everything": asked.everything}
-        self._indexed = [f"hasAllTokens(words, {_normal('everything')})", *self._scope(scope)]
-        self._exact = [self._phrase(*each) for each in enumerate(asked.phrases)]
+        words = [f"hasAllTokens(words, {_normal('everything')})", *self._scope(scope)]
+        self._words = "\n    AND ".join(words)
+        self.phrases = [self._phrase(*each) for each in enumerate(asked.phrases)]
 
-    def rows(self, rows: int, *, exact: bool) -> list[dict[str, Any]]:
-        """Return the newest events with all words; ``exact``: and with the phrases."""
-        sql = _EVENTS.format(
-            conditions="\n    AND ".join([*self._indexed, *(self._exact if exact else ())]),
-            seconds=SECONDS,
-            memory=MEMORY,
-        )
+    def newest(self, rows: int, skipped: int, most: int) -> list[dict[str, Any]]:
+        """Return what has the phrases, of the ``rows`` newest with the words behind ``skipped``."""
+        phrases = "\n    AND ".join(self.phrases) or "true"
+        return self._ask(_NEWEST, rows=rows, skipped=skipped, phrases=phrases, most=most)
+
+    def count(self) -> int:
+        """Return how many there are with all words."""
+        return int(self._ask(_COUNT)[0]["events"])
+
+    def _ask(self, sql: str, **parts: Any) -> list[dict[str, Any]]:
+        left = max(1, math.ceil(self._until - monotonic()))
+        filled = sql.format(words=self._words, seconds=left, memory=MEMORY, **parts)
         try:
-            return self._archive.rows(sql, self._parameters | {"rows": rows})
+            return self._archive.rows(filled, self._parameters)
         except CommandError as error:
             text = str(error)
             if "TIMEOUT_EXCEEDED" in text or "MEMORY_LIMIT_EXCEEDED" in text:
-                raise CommandError(
+                raise TooMuchError(
                     f"too much to look through within {SECONDS} s and {MEMORY >> 30} GiB: add a"
                     " rarer word, --tenant, --session or --since"
                 ) from None
@@ -140,7 +199,7 @@ def _normal(parameter: str) -> str:
     return NORMAL.format(text=f"{{{parameter}:String}}")
 
 
-def _hits(rows: list[dict[str, Any]], asked: Asked, fields: tuple[str, ...]) -> Iterator[Hit]:
+def _hits(rows: Iterable[dict[str, Any]], asked: Asked, fields: tuple[str, ...]) -> Iterator[Hit]:
     """Yield what stands in one text: the index knows of whole events."""
     for row in rows:
         for field, text in texts_of(row["type"], row.pop("data")):
