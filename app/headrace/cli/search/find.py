@@ -22,6 +22,8 @@ FIRST: Final = 1.5
 """So many events are read for each hit wanted: some came twice, some have the words apart."""
 GROWTH: Final = 5
 """So many times as many are read next, where these had not enough."""
+WIDEST: Final = 4_000
+"""No more are looked through at once: their texts have to fit into the memory."""
 MOST: Final = 20_000
 """Events that are read in the end. The server looks for phrases in as many as there are."""
 SAID_AGAIN: Final = frozenset({"messages", "errors"})
@@ -129,15 +131,13 @@ class _Events:
 
     def _windows(self) -> Iterator[int]:
         """Yield how many with the words are looked at, after those that were."""
-        # As many words as these may be common while the phrase is not.
+        # Common words stand together as a phrase more seldom than not.
         begin = [] if self._query.phrases else [self._first]
-        begin.append(self._first * GROWTH)
+        begin.append(min(self._first * GROWTH, WIDEST))
         yield from begin
         rows, left = begin[-1], self._query.count() - sum(begin)
         while left > 0:
-            rows *= GROWTH
-            if left < rows * GROWTH:
-                rows = left  # the last ones in one go
+            rows = left if left <= WIDEST else min(rows * GROWTH, WIDEST)
             yield rows
             left -= rows
 
