@@ -12,8 +12,13 @@ def test_a_table_for_people(on_stack: Cli) -> None:
     ran = on_stack("sql", "SELECT 7 AS number, 'two\nlines' AS text, NULL AS nothing")
     assert ran.code == 0
     assert ran.out == (
-        "number  text        nothing\n------  ----------  -------\n     7  two\\nlines  ᴺᵁᴸᴸ\n"
+        "number  text        nothing\n------  ----------  -------\n     7  two\\nlines  NULL\n"
     )
+
+
+def test_text_that_looks_like_null_stays_as_it_is(on_stack: Cli) -> None:
+    ran = on_stack("sql", "SELECT 'ᴺᵁᴸᴸ' AS text, [1, NULL] AS list, '─' AS line")
+    assert ran.out.splitlines()[-1] == "ᴺᵁᴸᴸ  [1,NULL]  ─"
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,11 @@ def test_streamed_text_is_joined_whole(chunks: list[str]) -> None:
     assert entry.body == "".join(chunks)
 
 
+@pytest.mark.parametrize("ms", [1e300, -1e300, float("inf"), float("-inf"), float("nan"), 1e18])
+def test_a_duration_beyond_reckoning_is_short(ms: float) -> None:
+    assert len(duration(ms)) <= 25
+
+
 def test_durations_read_well() -> None:
     assert [duration(ms) for ms in (0.4, 999, 1000, 59_990, 61_000)] == [
         "0 ms",

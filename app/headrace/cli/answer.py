@@ -19,6 +19,9 @@ TABLE_ROWS: Final = 1_000
 TABLE_FORMAT: Final = "JSONCompactStringsEachRowWithNamesAndTypes"
 """Every value as ClickHouse itself writes it: no conversion of ours can lie."""
 
+_PLAIN_NULL: Final = {"output_format_pretty_grid_charset": "ASCII"}
+"""By it ClickHouse chooses how it writes NULL as text: in letters, or in raised ones."""
+
 _NUMBER: Final = re.compile(r"(Nullable\()?(U?Int|Float|Decimal)")
 
 
@@ -33,7 +36,7 @@ def print_answer(
     if output_format:
         _copy(archive.raw(query, bound, output_format))
         return 0
-    return _table(_lines(archive.raw(query, bound, TABLE_FORMAT)))
+    return _table(_lines(archive.raw(query, bound, TABLE_FORMAT, archive.settable(_PLAIN_NULL))))
 
 
 def _copy(chunks: Iterator[bytes]) -> None:

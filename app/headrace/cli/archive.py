@@ -72,6 +72,11 @@ class Archive:
             with _faults(self.address):
                 self._client.raw_insert(table, insert_block=b"\n".join(lines), fmt="JSONEachRow")
 
+    def settable(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those settings that the server lets this user change: to send others fails."""
+        open_ = {one.name for one in self._client.server_settings.values() if not one.readonly}
+        return {name: value for name, value in settings.items() if name in open_}
+
     def raw(
         self,
         query: str,

@@ -171,7 +171,10 @@ def test_a_session_is_told_while_it_runs(
         assert followed.child.poll() is None
     code, err = followed.end()
     assert code == 0
-    assert err.count("\n") == err.count("waiting") <= 1
+    # With the end of its epoch.
+    *waiting, written = err.splitlines()
+    assert len(waiting) == err.count("waiting") <= 1
+    assert written.endswith("/followed: 6 events")
     assert followed.text == on_stack("replay", *args).out
 
 

@@ -100,7 +100,8 @@ def test_a_page_holds_no_markup_of_an_agent(
     out = tmp_path / "page.html"
     args = ("--tenant", hostile, "--format", "html", "--out", str(out), *more)
     ran = on_stack("replay", SESSION, *args)
-    assert (ran.code, ran.err, ran.out) == (0, "", "")
+    assert (ran.code, ran.out) == (0, "")
+    assert re.fullmatch(rf"headrace: {re.escape(str(out))}: 1[67] events\n", ran.err)
     page = out.read_text(encoding="utf-8")
     tags = assert_self_contained(page)
     assert "<script>alert(1)</script>" in tags.text
@@ -190,6 +191,27 @@ def test_data_is_copied_byte_for_byte(on_stack: Cli, stack: Stack) -> None:
 
 def data_of(text: bytes) -> bytes:
     return text.partition(b',"data":')[2][:-1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_was_written_is_told_beside_the_output(
+    form: str, on_stack: Cli, cast: Cast, tmp_path: Path
+) -> None:
+    out = tmp_path / "session"
+    args = ("replay", "small-talk", "--tenant", cast.tenant, "--format", form)
+    told = on_stack(*args, "--out", str(out))
+    assert told.out == ""
+    assert told.err == f"headrace: {out}: {len(cast.of('small-talk'))} events\n"
+    assert on_stack(*args).err == on_stack(*args, "--out", "-").err == ""
+
+
+def test_of_two_sessions_both_ones_events_are_told(
+    on_stack: Cli, cast: Cast, tmp_path: Path
+) -> None:
+    out = tmp_path / "session"
+    args = ("replay", "small-talk", "--diff", "refund-refused", "--tenant", cast.tenant)
+    both = len(cast.of("small-talk")) + len(cast.of("refund-refused"))
+    assert on_stack(*args, "--out", str(out)).err == f"headrace: {out}: {both} events\n"
 
 
 def test_a_file_is_never_written_over_unasked(on_stack: Cli, cast: Cast, tmp_path: Path) -> None:

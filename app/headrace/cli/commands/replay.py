@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from headrace.cli.replay.diff.run import tell_diff
 from headrace.cli.replay.out import opened
 from headrace.cli.replay.pace import Speed
 from headrace.cli.replay.run import STREAMS, Asked, tell
+from headrace.cli.replay.show import counted
+from headrace.cli.text import safe_text
 
 FORMATS: Final = ("text", "md", "html", "jsonl", "json")
 
@@ -95,10 +98,12 @@ def replay(
     table = prices.load(settings.prices)
     with connect(settings) as archive, opened(out, force=force) as file:
         if other is None:
-            tell(archive, asked, table, file)
+            events = tell(archive, asked, table, file)
         else:
             right = replace(asked, session=other, tenant=other_tenant or tenant)
-            tell_diff(archive, asked, right, table, file)
+            events = tell_diff(archive, asked, right, table, file)
+    if file is not sys.stdout:
+        click.echo(safe_text(f"headrace: {out}: {counted(events, 'event')}"), err=True)
 
 
 def _check(asked: Asked, other: str | None, other_tenant: str | None) -> None:

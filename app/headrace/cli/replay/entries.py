@@ -85,7 +85,12 @@ def number(value: Any) -> float | None:
 
 
 def duration(milliseconds: float) -> str:
-    """Return a duration as people say it: ``12 ms``, ``1.25 s``, ``2 min 5 s``."""
+    """Return a duration as people say it: ``12 ms``, ``1.25 s``, ``2 min 5 s``.
+
+    Of any number: what is beyond reckoning is short, too (``1e+297 s``, ``inf s``, ``nan s``).
+    """
+    if not abs(milliseconds) <= LARGEST:  # nor is NaN
+        return f"{milliseconds / SECOND:.3g} s"
     if milliseconds < SECOND:
         return f"{milliseconds:.0f} ms"
     if milliseconds < MINUTE:

@@ -49,8 +49,11 @@ class Asked:
     """Seconds."""
 
 
-def tell(archive: Archive, asked: Asked, prices: Prices, out: TextIO) -> None:
-    """Tell a session. Raises CommandError in one line where it is not there."""
+def tell(archive: Archive, asked: Asked, prices: Prices, out: TextIO) -> int:
+    """Tell a session and return how many events it has.
+
+    Raises CommandError in one line where it is not there.
+    """
     place = (await_session if asked.live else find)(archive, asked.session, asked.tenant)
     if asked.format not in STREAMS:
         story = read_story(archive, place, prices, logs=asked.logs)
@@ -58,11 +61,10 @@ def tell(archive: Archive, asked: Asked, prices: Prices, out: TextIO) -> None:
             html.write(story, out)
         else:
             markdown.write(story, out, full=asked.full)
-        return
+        return story.about.events
     batches = _batches(archive, place, asked)
     if asked.format == "jsonl":
-        _lines(place, batches, asked, out)
-        return
+        return _lines(place, batches, asked, out)
     about = About.at(place)
     entries = _entries(batches, about, live=asked.live)
     entries = weave(archive, place, entries) if asked.logs else entries
@@ -70,6 +72,7 @@ def tell(archive: Archive, asked: Asked, prices: Prices, out: TextIO) -> None:
         _json(entries, asked, out)
     else:
         _text(entries, about, asked, prices, Page(out))
+    return about.events
 
 
 def _batches(archive: Archive, place: Place, asked: Asked) -> Batches:
@@ -97,14 +100,17 @@ def _pace(asked: Asked, tell_gap: Callable[[float], None]) -> Pace | None:
     return None if asked.speed is None else Pace(asked.speed, asked.max_gap, tell_gap)
 
 
-def _lines(place: Place, batches: Batches, asked: Asked, out: TextIO) -> None:
+def _lines(place: Place, batches: Batches, asked: Asked, out: TextIO) -> int:
+    written = 0
     pace = _pace(asked, _gap)
     rows = (row for batch in batches for row in batch)
     shown = for_terminal if out.isatty() else str
     for row in pace.keep(rows) if pace else rows:
         out.write(shown(line_of(place, row)) + "\n")
+        written += 1
         if pace or asked.live:
             out.flush()
+    return written
 
 
 def _json(entries: Iterator[Entry], asked: Asked, out: TextIO) -> None:

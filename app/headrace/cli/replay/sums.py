@@ -23,6 +23,7 @@ class About:
     session: str
     start: float | None = None
     """Seconds since 1970."""
+    events: int = 0
     users: dict[str, None] = field(default_factory=dict)
     agents: dict[str, None] = field(default_factory=dict)
     traces: dict[str, None] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class About:
         return cls(place.tenant, place.session)
 
     def take(self, event: Event) -> None:
+        self.events += 1
         self.start = event.ts if self.start is None else min(self.start, event.ts)
         if event.user:
             self.users[event.user] = None

@@ -16,8 +16,11 @@ from headrace.cli.text import safe_json
 from headrace.streams.metrics.prices import Prices
 
 
-def tell_diff(archive: Archive, left: Asked, right: Asked, prices: Prices, out: TextIO) -> None:
-    """Compare two sessions, in the left one's form. Raises CommandError."""
+def tell_diff(archive: Archive, left: Asked, right: Asked, prices: Prices, out: TextIO) -> int:
+    """Compare two sessions, in the left one's form; return how many events they have.
+
+    Raises CommandError.
+    """
     places = [find(archive, one.session, one.tenant) for one in (left, right)]
     diff = compare(*(read_story(archive, place, prices) for place in places))
     if left.format == "json":
@@ -28,3 +31,4 @@ def tell_diff(archive: Archive, left: Asked, right: Asked, prices: Prices, out: 
         html.write(diff, out)
     else:
         text.show(diff, Page(out), full=left.full)
+    return diff.left.about.events + diff.right.about.events
