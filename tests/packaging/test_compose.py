@@ -19,6 +19,15 @@ pytestmark = pytest.mark.programs
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cretpassword"
+EVIDENCE = ("keys", "audit", "seal")
+"""The services that encrypt and seal."""
+AWS = {
+    "AWS_ACCESS_KEY_ID": "its-name",
+    "AWS_SECRET_ACCESS_KEY": "its-secret",
+    "AWS_SESSION_TOKEN": "its-token",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_ENDPOINT_URL": "http://kms.example.org",
+}
 
 
 def _compose(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -37,10 +46,20 @@ def _compose(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    done = _compose("config", CLICKHOUSE_PASSWORD=SECRET, COMPOSE_PROFILES="otlp")
+    return _services()
+
+
+def _services(**environ: str) -> dict[str, Any]:
+    done = _compose("config", CLICKHOUSE_PASSWORD=SECRET, COMPOSE_PROFILES="otlp", **environ)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = yaml.safe_load(done.stdout)["services"]
     return found
+
+
+def _environment(service: dict[str, Any]) -> dict[str, str]:
+    """Return what a container gets: one that is null is not there."""
+    given = service.get("environment", {}).items()
+    return {name: str(value) for name, value in given if value is not None}
 
 
 def test_config_passes_and_names_every_service(services: dict[str, Any]) -> None:
@@ -108,12 +127,31 @@ def test_who_waits_for_a_server_waits_for_where_others_reach_it(services: dict[s
 
 
 def test_its_settings_are_headraces_own(services: dict[str, Any]) -> None:
-    for name in ("topics", "schema", *FACTORIES):
-        environ = {k: str(v) for k, v in services[name]["environment"].items()}
+    for name in ("topics", "schema", "retention", "keys", *FACTORIES):
+        environ = _environment(services[name])
         assert set(environ) <= set(VARIABLES)
         settings = load(environ, state_dir=Path("/nonexistent"))
         assert settings.need_kafka().bootstrap_servers == "kafka:9092"
         assert SECRET in settings.need_clickhouse().url
+
+
+def test_who_encrypts_and_seals_gets_the_kms_and_nobody_else() -> None:
+    place = "s3://keys/prefix"
+    keys = {"HEADRACE_AUDIT_KMS_KEY": "alias/new,alias/old", "HEADRACE_AUDIT_KEYS": place}
+    for name, service in _services(**keys, **AWS).items():
+        environ = _environment(service)
+        given = {key: environ.get(key) for key in (*keys, *AWS)}
+        assert given == (keys | AWS if name in EVIDENCE else dict.fromkeys(given)), name
+        if name in EVIDENCE:
+            audit = load(environ, state_dir=Path("/nonexistent")).audit
+            assert (audit.kms_key, audit.keys) == ("alias/new,alias/old", place)
+
+
+def test_what_is_not_set_of_aws_is_not_passed(services: dict[str, Any]) -> None:
+    """An empty region is one to boto3, which then calls https://kms..amazonaws.com."""
+    for name in EVIDENCE:
+        assert set(AWS) <= set(services[name]["environment"])
+        assert not set(AWS) & set(_environment(services[name]))
 
 
 def test_its_commands_are_headraces_own(services: dict[str, Any]) -> None:

@@ -77,6 +77,20 @@ def test_mistakes_are_told_with_their_line(text: str, said: str) -> None:
     assert said in str(raised.value)
 
 
+def test_tenants_are_looked_up_and_their_rules_keep_their_order() -> None:
+    rules = [
+        Rule(1, "a", "x*"), Rule(2, "a", "xy"), Rule(3, "a"), Rule(4, "b", "xy"),
+        Rule(0, "b", "x*"), Rule(6, None, "z"), Rule(7),
+    ]  # fmt: skip
+    assert chosen(rules, [rule.seconds for rule in rules]) == (
+        "transform(if(type LIKE 'x%', tenant, ''), ['a'], [1],"
+        " transform(if(type = 'xy', tenant, ''), ['a', 'b'], [2, 4],"
+        " transform(tenant, ['a'], [3],"
+        " transform(if(type LIKE 'x%', tenant, ''), ['b'], [0],"
+        " if(type = 'z', 6, 7)))))"
+    )
+
+
 @pytest.fixture
 def client(clickhouse: ClickHouseSettings) -> Client:
     return connect(clickhouse)
@@ -101,7 +115,7 @@ def test_sql_chooses_the_rule_that_we_choose(
     rules = [rule for rule in rules if (rule.type or "").count("*") < 2]
     rules = [*rules, *(Rule(1, tenant or None, kind[:2] + "*") for _ in range(len(rules) % 2))]
     rules = [rule for rule in rules if (rule.type or "").count("*") < 2] + [Rule(1)]
-    number = chosen(rules, map(str, range(len(rules))))
+    number = chosen(rules, range(len(rules)))
     query = f"SELECT {number} FROM (SELECT {literal(tenant)} AS tenant, {literal(kind)} AS type)"
     (first,) = (n for n in [next(i for i, one in enumerate(rules) if _fits(one, tenant, kind))])
     assert client.command(query) == first

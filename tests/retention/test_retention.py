@@ -167,6 +167,52 @@ def test_rows_go_by_tenant_and_type_and_count_as_expired(
     assert "o'hara" in shown.out
 
 
+def test_some_thousand_tenants_have_spans_of_their_own(
+    client: Client, kept: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "kept.toml").write_text(_tenants(2500))
+    for tenant in ("acme-0", "acme-2498", "acme-2499"):
+        insert(client, events(tenant, [1], 40))
+        insert(client, events(tenant, [2, 3], 20))
+        insert(client, events(tenant, [4], 10, kind="thinking"))
+    held = {
+        (one["tenant"], one["type"]): (one["rows"], one["due"])
+        for one in kept("--json").objects[0]["rules"]
+        if one["rows"]
+    }
+    assert held == {
+        ("acme-0", None): (3, 1),
+        ("acme-0", "thinking"): (1, 0),
+        ("acme-2498", None): (3, 1),
+        ("acme-2498", "thinking"): (1, 0),
+        ("acme-2499", None): (3, 3),
+        ("acme-2499", "thinking"): (1, 1),
+    }
+    assert kept("apply").code == 0
+    assert kept("--json").code == 0
+    wait_until_sync(lambda: _done(client), what="the mutation")
+    client.command("OPTIMIZE TABLE events_raw FINAL")
+    assert numbers(client, "acme-0") == numbers(client, "acme-2498") == [2, 3, 4]
+    assert numbers(client, "acme-2499") == []
+
+
+def _tenants(count: int) -> str:
+    spans = [(30, 15)] * (count - 1) + [(5, 1)]
+    return "".join(
+        f'[tenant.acme-{number}]\nevents = "{all_}d"\ntypes.thinking = "{thinking}d"\n'
+        for number, (all_, thinking) in enumerate(spans)
+    )
+
+
+def test_what_is_too_much_for_one_ttl_is_told_in_one_line(kept: Cli, tmp_path: Path) -> None:
+    (tmp_path / "kept.toml").write_text(_tenants(7000))
+    done = kept("apply")
+    assert done.code == 2
+    assert "max_query_size" in done.err
+    assert done.err.count("\n") == 1
+    assert "acme-1" not in done.err
+
+
 @pytest.mark.parametrize(
     ("table", "more"),
     [

@@ -133,6 +133,44 @@ async def test_a_tool_call_is_one_row(session: Session, client: Client) -> None:
     assert (read["status"], read["duration_ms"], read["confirmation"]) == ("open", None, "")
 
 
+async def test_calls_of_one_id_are_rows_of_their_own(session: Session, client: Client) -> None:
+    def asked(turn: int, tool: str) -> None:
+        session.add("permission_decision", turn, tool=tool, decision="prompt", call_id="call_0")
+        session.add("tool_confirmation", turn, tool=tool, call_id="call_0")
+        session.add("confirmation_resolved", turn, tool=tool, outcome="allow")
+
+    def run(turn: int, tool: str, status: str) -> None:
+        session.add("tool_start", turn, tool=tool, args={"turn": turn}, call_id="call_0")
+        session.add("tool_output", turn, tool=tool, chunk="hi", call_id="call_0")
+        if status != "open":
+            session.add("tool_complete", turn, tool=tool, call_id="call_0", status=status)
+
+    asked(1, "read")
+    run(1, "read", "ok")
+    asked(1, "write")
+    run(1, "write", "error")
+    run(1, "left", "open")
+    run(1, "again", "open")
+    asked(2, "only")
+    run(3, "end", "ok")
+    session.add("tool_complete", 4, tool="lost", call_id="call_0", status="ok")
+    await session.write()
+    found = {
+        row["tool"]: (row["turn"], row["status"], row["confirmation"], row["output_chunks"])
+        for row in many(client, "tool_calls", session.tenant)
+    }
+    assert found == {
+        "read": (1, "ok", "allow", 1),
+        "write": (1, "error", "allow", 1),
+        "left": (1, "open", "", 1),
+        "again": (1, "open", "", 1),
+        "only": (2, "open", "allow", 0),
+        "end": (3, "ok", "", 1),
+        "lost": (4, "ok", "", 0),
+    }
+    assert len(many(client, "tool_calls", session.tenant)) == len(found)
+
+
 async def test_a_call_has_its_tools_own_name(session: Session, client: Client) -> None:
     label = "[researcher 1/5] read_file"
     session.add("permission_decision", tool="read_file", call_id="c1")

@@ -64,13 +64,17 @@ def look(archive: Archive, change: Change) -> Iterator[Held]:
 
 
 def _query(kept: Kept, rules: tuple[Rule, ...]) -> str:
-    number = chosen(rules, map(str, range(len(rules))))
-    seconds = chosen(rules, (str(rule.seconds) for rule in rules))
-    text = f"sum(length({kept.text}))" if kept.text else "count()"
+    number = chosen(rules, range(len(rules)))
+    spans = ", ".join(str(rule.seconds) for rule in rules)
+    text = f"length({kept.text})" if kept.text else "1"
     return f"""
-        SELECT {number} AS rule, count() AS rows, {text} AS text, min({kept.since}) AS oldest,
-            countIf(({seconds}) > 0 AND {kept.since} + ({seconds}) <= now()) AS due
-        FROM {kept.table}
-        WHERE {kept.only or "1"}
+        SELECT rule, count() AS rows, sum(text) AS text, min(since) AS oldest,
+            countIf(seconds > 0 AND since + seconds <= now()) AS due
+        FROM (
+            SELECT {number} AS rule, [{spans}][rule + 1] AS seconds, {kept.since} AS since,
+                {text} AS text
+            FROM {kept.table}
+            WHERE {kept.only or "1"}
+        )
         GROUP BY rule
     """

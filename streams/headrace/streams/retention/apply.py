@@ -24,6 +24,14 @@ from headrace.streams.retention.ttl import KEPT, Kept, shortest, ttl
 
 LEDGER: Final = "retention_ledger"
 RECKON_ONLY: Final = "materialize_ttl_recalculate_only = 1"
+SYNTAX: Final = 62
+SIZE: Final = "max_query_size"
+TOO_LARGE: Final = frozenset({167, 168, 306})
+"""TOO_DEEP_AST, TOO_BIG_AST, TOO_DEEP_RECURSION."""
+TOO_MUCH: Final = (
+    "HEADRACE_RETENTION says more than ClickHouse takes as one TTL (256 KiB of it, some thousand"
+    " tenants): say under [default] what holds for most, or raise max_query_size of its user"
+)
 _TABLES: Final = """
 SELECT name, engine_full FROM system.tables
 WHERE database = {database:String} AND name IN {names:Array(String)}
@@ -84,9 +92,16 @@ def _client(settings: ClickHouseSettings) -> Iterator[Client]:
     try:
         yield client
     except ClickHouseError as error:
+        if _is_too_much(error):
+            raise RetentionError(TOO_MUCH) from None
         raise RetentionError(f"ClickHouse refuses the retention: {_line(error)}") from None
     finally:
         client.close()
+
+
+def _is_too_much(error: ClickHouseError) -> bool:
+    code = error.code if isinstance(error, DatabaseError) else None
+    return code in TOO_LARGE or (code == SYNTAX and SIZE in str(error))
 
 
 def _compare(client: Client, database: str, policy: Policy) -> list[Change]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from headrace.streams.retention.policy import DAY, FOREVER, Rule
 
-NEVER: Final = "toDateTime(4294967295, 'UTC')"
-"""The last second that ClickHouse knows."""
+LAST: Final = 2**32 - 1
+"""The last second that ClickHouse knows: of what is kept for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,42 +43,73 @@ NUMBERED: Final = ("events_raw", "logs_raw")
 
 def ttl(kept: Kept, rules: Sequence[Rule]) -> str:
     """Return the TTL; nothing where every row is kept for good."""
-    if all(rule.seconds == FOREVER for rule in rules):
+    spans = {rule.seconds for rule in rules}
+    if spans == {FOREVER}:
         return ""
-    ends = [_end(kept, rule.seconds) for rule in rules]
-    whole = chosen(rules, ends)
+    whole = _end(kept, rules) if len(spans) > 1 else f"{kept.since} + {_interval(*spans)}"
     return f"{whole} WHERE {kept.only}" if kept.only else whole
 
 
-def chosen(rules: Sequence[Rule], values: Iterable[str]) -> str:
-    """Return SQL for the value of the first rule that fits a row. The last rule fits every row."""
-    *some, last = zip(rules, values, strict=True)
-    if not some:
-        return last[1]
-    pairs = ", ".join(f"{_condition(rule)}, {value}" for rule, value in some)
-    return f"multiIf({pairs}, {last[1]})"
+def _interval(seconds: int) -> str:
+    days, rest = divmod(seconds, DAY)
+    return f"toIntervalSecond({seconds})" if rest else f"toIntervalDay({days})"
+
+
+def _end(kept: Kept, rules: Sequence[Rule]) -> str:
+    seconds = chosen(rules, [rule.seconds or LAST for rule in rules])
+    return f"toDateTime(least(toUnixTimestamp({kept.since}) + ({seconds}), {LAST}), 'UTC')"
+
+
+def chosen(rules: Sequence[Rule], values: Iterable[int]) -> str:
+    """Return SQL for the value of the first rule that fits a row. The last rule fits every row.
+
+    Tenants are looked up by name: of conditions, each would be tried on each row that is inserted,
+    and ClickHouse refuses a few thousand of them.
+    """
+    *some, (_, sql) = [(rule, str(value)) for rule, value in zip(rules, values, strict=True)]
+    for step in reversed(_steps(some)):
+        if not step.tenants:
+            sql = f"if({_of_type(step.type)}, {step.value}, {sql})" if step.type else step.value
+            continue
+        tenant = f"if({_of_type(step.type)}, tenant, '')" if step.type else "tenant"
+        names = ", ".join(map(literal, step.tenants))
+        sql = f"transform({tenant}, [{names}], [{', '.join(step.tenants.values())}], {sql})"
+    return sql
+
+
+@dataclass(slots=True)
+class _Step:
+    """Rules about one type or pattern, or about every type: one of all tenants, or one for each."""
+
+    type: str | None
+    value: str = ""
+    """Of every tenant."""
+    tenants: dict[str, str] = field(default_factory=dict)
+    """Values by tenant."""
+
+
+def _steps(rules: Iterable[tuple[Rule, str]]) -> list[_Step]:
+    """Gather what may be asked at once: the rules that fit one row stay in their order."""
+    steps: list[_Step] = []
+    first, after = 0, dict[str, int]()
+    for rule, value in rules:
+        if rule.tenant is None:
+            steps.append(_Step(rule.type, value))
+            first = len(steps)
+            continue
+        at = max(first, after.get(rule.tenant, 0))
+        while at < len(steps) and steps[at].type != rule.type:
+            at += 1
+        if at == len(steps):
+            steps.append(_Step(rule.type))
+        steps[at].tenants[rule.tenant] = value
+        after[rule.tenant] = at + 1
+    return steps
 
 
 def shortest(rules: Iterable[Rule]) -> int:
     """Return the seconds that every row is kept; 0 where none goes."""
     return min((rule.seconds for rule in rules if rule.seconds != FOREVER), default=0)
-
-
-def _end(kept: Kept, seconds: int) -> str:
-    if seconds == FOREVER:
-        return NEVER
-    if seconds % DAY:
-        return f"{kept.since} + toIntervalSecond({seconds})"
-    return f"{kept.since} + toIntervalDay({seconds // DAY})"
-
-
-def _condition(rule: Rule) -> str:
-    conditions = []
-    if rule.tenant is not None:
-        conditions.append(f"(tenant = {literal(rule.tenant)})")
-    if rule.type is not None:
-        conditions.append(f"({_of_type(rule.type)})")
-    return " AND ".join(conditions) or "1"
 
 
 def _of_type(pattern: str) -> str:
