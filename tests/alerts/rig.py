@@ -16,8 +16,6 @@ from aiokafka import AIOKafkaProducer
 
 from headrace.events import topics
 from headrace.events.metrics import PANE_SECONDS
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
 from headrace.streams.alerts.engine import Engine
 from headrace.streams.alerts.records import PaneRecord
 from headrace.streams.alerts.rules import loads
@@ -25,7 +23,7 @@ from headrace.streams.alerts.transition import Transition
 from headrace.streams.metrics.pane import PaneKey
 from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Told
-from tests.archive.rig import PARTITIONS, Rig, Worker
+from tests.archive.rig import NOWHERE, PARTITIONS, Rig, Worker
 from tests.metrics.behaviour import read
 from tests.support import wait_until
 
@@ -137,12 +135,11 @@ def said(one: Transition) -> dict[str, Any]:
 async def alerts_rig(
     kafka: str, directory: Path, session_timeout: float, rules: str
 ) -> AsyncIterator[AlertsRig]:
-    nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-    rig = Rig(kafka, nowhere, directory, session_timeout)
+    rig = Rig(kafka, NOWHERE, directory, session_timeout)
     path = directory / "rules.toml"
     path.write_text(rules)
     rig.environment["HEADRACE_ALERT_RULES"] = str(path)
-    await topic_admin.apply(rig.settings)
+    await rig.prepare()
     producer = AIOKafkaProducer(bootstrap_servers=kafka, linger_ms=5, acks="all")
     await producer.start()
     try:

@@ -26,6 +26,8 @@ from headrace.streams.read_to import read_to
 from tests.support import unique, wait_until
 
 PARTITIONS = 3
+NOWHERE = ClickHouseSettings("http://127.0.0.1:9/headrace")
+"""For a rig whose workers have nothing to do with ClickHouse."""
 
 
 @dataclass
@@ -103,7 +105,8 @@ class Rig:
         return self.prefix + "agent.events"
 
     async def prepare(self) -> None:
-        await asyncio.to_thread(schema.apply, self.clickhouse)
+        if self.clickhouse != NOWHERE:
+            await asyncio.to_thread(schema.apply, self.clickhouse)
         await topic_admin.apply(self.settings)
 
     async def start(self, *arguments: str, name: str = "archive") -> Worker:
@@ -212,6 +215,7 @@ class Rig:
 class OnARig:
     """Tests of which each has a rig of its own: topics and a tenant that nobody else has."""
 
+    rig_class: type[Rig] = Rig
     session_timeout = 6.0
     """A real Kafka takes no less; the embedded one joins sooner with less."""
 
@@ -219,10 +223,18 @@ class OnARig:
     async def rig(
         self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
     ) -> AsyncIterator[Rig]:
-        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
+        rig = self.rig_class(kafka, clickhouse, tmp_path, self.session_timeout)
         await rig.prepare()
         yield rig
         await rig.close()
+
+
+class WithoutClickHouse(OnARig):
+    """Tests whose rigs have topics and no ClickHouse."""
+
+    @pytest.fixture
+    def clickhouse(self) -> ClickHouseSettings:
+        return NOWHERE
 
 
 def _spawn(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:

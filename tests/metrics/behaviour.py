@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.events import topics
 from headrace.events.metrics import WATERMARK
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
 from headrace.streams.metrics import prices
 from headrace.streams.metrics.panes_log import record_of
 from headrace.streams.metrics.partition import Partition
 from headrace.streams.read_to import read_to
-from tests.archive.rig import Rig, Worker
+from tests.archive.rig import Rig, WithoutClickHouse, Worker
 from tests.support import wait_until
 
 Panes = dict[str, dict[str, Any]]
@@ -82,17 +77,7 @@ async def counted(rig: Rig) -> Panes:
     return panes
 
 
-class MetricsBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(self, kafka: str, tmp_path: Path) -> AsyncIterator[Rig]:
-        nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-        rig = Rig(kafka, nowhere, tmp_path, self.session_timeout)
-        await topic_admin.apply(rig.settings)
-        yield rig
-        await rig.close()
-
+class MetricsBehaviour(WithoutClickHouse):
     async def same(self, rig: Rig) -> None:
         """Wait until what was told is what the log says."""
         want = await counted(rig)
