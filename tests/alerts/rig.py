@@ -24,7 +24,6 @@ from headrace.streams.metrics.pane import PaneKey
 from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Told
 from tests.archive.rig import NOWHERE, PARTITIONS, Rig, Worker
-from tests.metrics.behaviour import read
 from tests.support import wait_until
 
 Story = dict[tuple[str, int], Transition]
@@ -73,8 +72,7 @@ class AlertsRig:
         try:
             await wait_until(partial(self._is_judged, end), 60, interval=0.3, what=f"judged {end}")
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.rig.workers)
-            raise AssertionError(f"{error}\n{logs}") from None
+            raise AssertionError(f"{error}\n{self.rig.last_words()}") from None
 
     async def _is_judged(self, end: int) -> bool:
         await self.beat(end)
@@ -83,7 +81,7 @@ class AlertsRig:
 
     async def latest(self, topic: str) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        for record in await read(self.rig, topic):
+        for record in await self.rig.records(topic):
             found.pop(record.key.decode(), None)
             if record.value is not None:
                 found[record.key.decode()] = orjson.loads(record.value)
@@ -92,7 +90,7 @@ class AlertsRig:
     async def story(self) -> Story:
         """Read agent.alerts.log. What comes twice must say the same."""
         found: Story = {}
-        for record in await read(self.rig, topics.ALERTS_LOG):
+        for record in await self.rig.records(topics.ALERTS_LOG):
             one = Transition.from_data(orjson.loads(record.value))
             assert record.key.decode() == one.id
             before = found.setdefault((one.id, one.seq), one)

@@ -155,8 +155,9 @@ class Rig:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
         await consumer.start()
         try:
+            await consumer._client._wait_on_metadata(self.prefix + topic)
             found = []
-            for number in range(PARTITIONS):
+            for number in sorted(consumer.partitions_for_topic(self.prefix + topic) or ()):
                 place = TopicPartition(self.prefix + topic, number)
                 consumer.assign([place])
                 await consumer.seek_to_beginning(place)
@@ -165,6 +166,10 @@ class Rig:
             return found
         finally:
             await consumer.stop()
+
+    async def records(self, topic: str) -> list[Any]:
+        """Read a topic whole, partition by partition."""
+        return [record for some in await self.read(topic) for record in some]
 
     async def scalar(self, sql: str) -> Any:
         def ask() -> Any:
@@ -184,8 +189,8 @@ class Rig:
         try:
             await wait_until(lambda: self._holds(count), timeout, what=f"{count} events archived")
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
-            raise AssertionError(f"{error}; {await self.rows()} are there\n{logs}") from None
+            text = f"{error}; {await self.rows()} are there\n{self.last_words()}"
+            raise AssertionError(text) from None
         assert await self.rows() == count
         distinct = "SELECT uniqExact(session, epoch, seq) FROM events"
         assert await self.scalar(f"{distinct} WHERE tenant = {{tenant:String}}") == count
@@ -193,18 +198,24 @@ class Rig:
     async def _holds(self, count: int) -> bool:
         return await self.rows() >= count
 
-    async def committed(self) -> dict[int, int]:
+    async def committed(
+        self, group: str = "archive", topic: str = "agent.events"
+    ) -> dict[int, int]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.kafka,
-            group_id=f"{self.prefix}headrace.archive",
+            group_id=f"{self.prefix}headrace.{group}",
             enable_auto_commit=False,
         )
         await consumer.start()
         try:
-            partitions = [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
-            return {tp.partition: await consumer.committed(tp) or 0 for tp in partitions}
+            places = [TopicPartition(self.prefix + topic, number) for number in range(PARTITIONS)]
+            return {place.partition: await consumer.committed(place) or 0 for place in places}
         finally:
             await consumer.stop()
+
+    def last_words(self) -> str:
+        """The end of each worker's log."""
+        return "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
 
     async def close(self) -> None:
         for worker in self.workers:

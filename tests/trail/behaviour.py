@@ -91,8 +91,7 @@ async def all_sealed(rig: TrailRig, sources: Sequence[Sequence[Any]]) -> None:
     try:
         await wait_until(lambda: asyncio.to_thread(same), 90, interval=0.5, what="all sealed")
     except AssertionError as error:
-        logs = "\n".join(worker.log.read_text()[-1500:] for worker in rig.workers)
-        raise AssertionError(f"{error}\n{logs}") from None
+        raise AssertionError(f"{error}\n{rig.last_words()}") from None
 
 
 def is_what_was_accepted(rig: TrailRig, values: Sequence[bytes]) -> None:
