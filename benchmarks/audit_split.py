@@ -11,7 +11,6 @@ show, and what stands in ``agent.audit`` then must be what the policy selects, d
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 import time
 from collections.abc import Iterator
@@ -70,11 +69,6 @@ class Topic:
         return sum(map(len, self.evidence)) + PARTITIONS
 
 
-def split(settings: Settings, topic: Topic) -> Result:
-    with one_core.lone_worker(settings, "audit") as running:
-        return one_core.timed(running, "headrace_audit_entries_total", topic.entries, topic.events)
-
-
 async def check(settings: Settings, topic: Topic) -> None:
     """Exit where a log is not what the policy selects, in the order of the source."""
     keys = open_keys(settings)
@@ -92,7 +86,9 @@ async def one_round(given: argparse.Namespace) -> Result:
     topic = Topic()
     async with one_core.filled(topic.passing(given.events), real=given.kafka) as settings:
         ensure_local(settings)
-        result = await asyncio.to_thread(split, settings, topic)
+        result = await one_core.worked_off(
+            settings, "audit", "headrace_audit_entries_total", topic.entries, topic.events
+        )
         await check(settings, topic)
     print(f"  {result}, {topic.entries / topic.events:.1%} evidence")
     return result
@@ -102,8 +98,7 @@ def main() -> None:
     given = one_core.arguments(__doc__, events="recorded, in the topic")
     results = one_core.rounds(given, one_round)
     print(f"{results[0].found:,} entries, all as expected")
-    one_core.show(one_core.figures(results))
-    one_core.write(one_core.figures(results), given.json)
+    one_core.tell(results, given.json)
 
 
 if __name__ == "__main__":

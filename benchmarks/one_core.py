@@ -86,6 +86,18 @@ def timed(running: tuple[int, int], series: str, wanted: int, events: int) -> Re
     return Result(round(events * (1 - first / wanted)), seconds, cpu, round(now))
 
 
+async def worked_off(
+    settings: Settings, name: str, series: str, wanted: int, events: int
+) -> Result:
+    """Run a worker on one core until its series shows what is wanted of so many events."""
+
+    def run() -> Result:
+        with lone_worker(settings, name) as running:
+            return timed(running, series, wanted, events)
+
+    return await asyncio.to_thread(run)
+
+
 def arguments(description: str | None, events: str) -> argparse.Namespace:
     """Parse the command line. ``events`` says what their number is about."""
     parser = argparse.ArgumentParser(
@@ -123,6 +135,12 @@ def show(lines: Mapping[str, list[float]]) -> None:
     """Print the median of each figure, and what it is the median of."""
     for name, values in lines.items():
         print(f"  {name:14}{median(values):>10,}  of {', '.join(map(str, values))}")
+
+
+def tell(results: list[Result], path: Path | None) -> None:
+    """Print the figures of a worker's rounds, and write them to a file if there is to be one."""
+    show(figures(results))
+    write(figures(results), path)
 
 
 def write(result: Mapping[str, Any], path: Path | None) -> None:

@@ -11,7 +11,6 @@ events have, once.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import hashlib
 import sys
 import time
@@ -68,11 +67,6 @@ def digest(value: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=8).digest()
 
 
-def trace(settings: Settings, topic: Topic) -> Result:
-    with one_core.lone_worker(settings, "traces") as running:
-        return one_core.timed(running, "headrace_traces_spans_total", topic.spans, topic.events)
-
-
 async def check(settings: Settings, topic: Topic) -> None:
     """Exit where a span is missing, or there twice, or another."""
     for number, want in enumerate(topic.digests):
@@ -84,7 +78,9 @@ async def check(settings: Settings, topic: Topic) -> None:
 async def one_round(given: argparse.Namespace) -> Result:
     topic = Topic()
     async with one_core.filled(topic.passing(given.events), real=given.kafka) as settings:
-        result = await asyncio.to_thread(trace, settings, topic)
+        result = await one_core.worked_off(
+            settings, "traces", "headrace_traces_spans_total", topic.spans, topic.events
+        )
         await check(settings, topic)
     print(f"  {result}, {topic.spans / topic.events:.1%} spans")
     return result
@@ -92,10 +88,9 @@ async def one_round(given: argparse.Namespace) -> Result:
 
 def main() -> None:
     given = one_core.arguments(__doc__, events="in the topic")
-    result = one_core.figures(one_core.rounds(given, one_round))
+    results = one_core.rounds(given, one_round)
     print("every span once")
-    one_core.show(result)
-    one_core.write(result, given.json)
+    one_core.tell(results, given.json)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ from aiokafka import AIOKafkaProducer
 
 from headrace.events import topics
 from headrace.events.metrics import PANE_SECONDS
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
 from headrace.streams.alerts.engine import Engine
 from headrace.streams.alerts.records import PaneRecord
 from headrace.streams.alerts.rules import loads
@@ -25,8 +23,7 @@ from headrace.streams.alerts.transition import Transition
 from headrace.streams.metrics.pane import PaneKey
 from headrace.streams.metrics.panes_log import PanesLog
 from headrace.streams.metrics.partition import Told
-from tests.archive.rig import PARTITIONS, Rig, Worker
-from tests.metrics.behaviour import read
+from tests.archive.rig import NOWHERE, PARTITIONS, Rig, Worker
 from tests.support import wait_until
 
 Story = dict[tuple[str, int], Transition]
@@ -75,8 +72,7 @@ class AlertsRig:
         try:
             await wait_until(partial(self._is_judged, end), 60, interval=0.3, what=f"judged {end}")
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.rig.workers)
-            raise AssertionError(f"{error}\n{logs}") from None
+            raise AssertionError(f"{error}\n{self.rig.last_words()}") from None
 
     async def _is_judged(self, end: int) -> bool:
         await self.beat(end)
@@ -85,7 +81,7 @@ class AlertsRig:
 
     async def latest(self, topic: str) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
-        for record in await read(self.rig, topic):
+        for record in await self.rig.records(topic):
             found.pop(record.key.decode(), None)
             if record.value is not None:
                 found[record.key.decode()] = orjson.loads(record.value)
@@ -94,7 +90,7 @@ class AlertsRig:
     async def story(self) -> Story:
         """Read agent.alerts.log. What comes twice must say the same."""
         found: Story = {}
-        for record in await read(self.rig, topics.ALERTS_LOG):
+        for record in await self.rig.records(topics.ALERTS_LOG):
             one = Transition.from_data(orjson.loads(record.value))
             assert record.key.decode() == one.id
             before = found.setdefault((one.id, one.seq), one)
@@ -137,12 +133,11 @@ def said(one: Transition) -> dict[str, Any]:
 async def alerts_rig(
     kafka: str, directory: Path, session_timeout: float, rules: str
 ) -> AsyncIterator[AlertsRig]:
-    nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-    rig = Rig(kafka, nowhere, directory, session_timeout)
+    rig = Rig(kafka, NOWHERE, directory, session_timeout)
     path = directory / "rules.toml"
     path.write_text(rules)
     rig.environment["HEADRACE_ALERT_RULES"] = str(path)
-    await topic_admin.apply(rig.settings)
+    await rig.prepare()
     producer = AIOKafkaProducer(bootstrap_servers=kafka, linger_ms=5, acks="all")
     await producer.start()
     try:

@@ -325,43 +325,22 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS, st.integers(0, 40))
-def test_a_restart_tells_the_same(steps: list[tuple[str, str]], at: int) -> None:
-    def play(restart: int) -> list[Notification]:
-        grouper = Grouper(GROUPING, Muted())
-        now, number = 0.0, 0
-        open_: dict[str, Transition] = {}
-        told = []
-        for step, (name, what) in enumerate(steps):
-            if step == restart:
-                saved = orjson.loads(orjson.dumps(grouper.as_data()))
-                grouper = Grouper(GROUPING, Muted())
-                grouper.load(saved)
-            now += 17
-            if what == "new" and name not in open_:
-                number += 1
-                open_[name] = alert(f"{name}{number}", tool=name)
-                grouper.take(open_[name], now)
-            elif what == "end" and name in open_:
-                grouper.take(ended(open_.pop(name)), now)
-            told += grouper.due(now)
-        return told
+def play(
+    steps: list[tuple[str, str]], restart: int = -1
+) -> tuple[list[Notification], Grouper, list[Transition], float]:
+    """What is told, the grouper behind it, what is open then, and when that is.
 
-    whole = play(-1)
-    assert play(at) == whole
-    identities = {(one.group, one.number, *((a.id, a.seq) for a in one.alerts)) for one in whole}
-    assert len(identities) == len(whole)
-    for one in whole:
-        assert one.alerts
-
-
-@given(STEPS)
-def test_whoever_is_told_of_a_fire_is_told_of_its_end(steps: list[tuple[str, str]]) -> None:
+    Before the step ``restart`` the grouper is saved, and another one goes on.
+    """
     grouper = Grouper(GROUPING, Muted())
     now, number = 0.0, 0
     open_: dict[str, Transition] = {}
     told = []
-    for name, what in steps:
+    for step, (name, what) in enumerate(steps):
+        if step == restart:
+            saved = orjson.loads(orjson.dumps(grouper.as_data()))
+            grouper = Grouper(GROUPING, Muted())
+            grouper.load(saved)
         now += 17
         if what == "new" and name not in open_:
             number += 1
@@ -370,7 +349,23 @@ def test_whoever_is_told_of_a_fire_is_told_of_its_end(steps: list[tuple[str, str
         elif what == "end" and name in open_:
             grouper.take(ended(open_.pop(name)), now)
         told += grouper.due(now)
-    for one in open_.values():
+    return told, grouper, list(open_.values()), now
+
+
+@given(STEPS, st.integers(0, 40))
+def test_a_restart_tells_the_same(steps: list[tuple[str, str]], at: int) -> None:
+    whole = play(steps)[0]
+    assert play(steps, restart=at)[0] == whole
+    identities = {(one.group, one.number, *((a.id, a.seq) for a in one.alerts)) for one in whole}
+    assert len(identities) == len(whole)
+    for one in whole:
+        assert one.alerts
+
+
+@given(STEPS)
+def test_whoever_is_told_of_a_fire_is_told_of_its_end(steps: list[tuple[str, str]]) -> None:
+    told, grouper, left, now = play(steps)
+    for one in left:
         grouper.take(ended(one), now)
     told += grouper.due(now + 60) + grouper.due(now + 120)
     fired = {a.id for one in told for a in one.alerts if a.state == "firing"}

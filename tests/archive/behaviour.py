@@ -14,7 +14,7 @@ from headrace.events.errors import HeadraceError
 from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box, topic_admin
 from headrace.streams.dead_letter_box import Place
-from tests.archive.rig import PARTITIONS, OnARig, Rig
+from tests.archive.rig import NOWHERE, PARTITIONS, OnARig, Rig
 from tests.otlp.spans import trace, value
 from tests.sinks.records import a_transition, pane
 from tests.stack.clickhouse import start_clickhouse
@@ -252,7 +252,7 @@ class ArchiveBehaviour(OnARig):
         assert await topic_admin.diff(rig.settings) == []
 
     async def test_a_topic_that_is_not_there_is_told(self, kafka: str, tmp_path: Path) -> None:
-        rig = Rig(kafka, ClickHouseSettings("http://127.0.0.1:9/headrace"), tmp_path, 6)
+        rig = Rig(kafka, NOWHERE, tmp_path, 6)
         missing = await topic_admin.diff(rig.settings)
         assert rig.topic in {change.topic for change in missing}
         with pytest.raises(HeadraceError, match="topics apply"):

@@ -26,6 +26,8 @@ from headrace.streams.read_to import read_to
 from tests.support import unique, wait_until
 
 PARTITIONS = 3
+NOWHERE = ClickHouseSettings("http://127.0.0.1:9/headrace")
+"""For a rig whose workers have nothing to do with ClickHouse."""
 
 
 @dataclass
@@ -103,7 +105,8 @@ class Rig:
         return self.prefix + "agent.events"
 
     async def prepare(self) -> None:
-        await asyncio.to_thread(schema.apply, self.clickhouse)
+        if self.clickhouse != NOWHERE:
+            await asyncio.to_thread(schema.apply, self.clickhouse)
         await topic_admin.apply(self.settings)
 
     async def start(self, *arguments: str, name: str = "archive") -> Worker:
@@ -152,8 +155,9 @@ class Rig:
         consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
         await consumer.start()
         try:
+            await consumer._client._wait_on_metadata(self.prefix + topic)
             found = []
-            for number in range(PARTITIONS):
+            for number in sorted(consumer.partitions_for_topic(self.prefix + topic) or ()):
                 place = TopicPartition(self.prefix + topic, number)
                 consumer.assign([place])
                 await consumer.seek_to_beginning(place)
@@ -162,6 +166,10 @@ class Rig:
             return found
         finally:
             await consumer.stop()
+
+    async def records(self, topic: str) -> list[Any]:
+        """Read a topic whole, partition by partition."""
+        return [record for some in await self.read(topic) for record in some]
 
     async def scalar(self, sql: str) -> Any:
         def ask() -> Any:
@@ -181,8 +189,8 @@ class Rig:
         try:
             await wait_until(lambda: self._holds(count), timeout, what=f"{count} events archived")
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
-            raise AssertionError(f"{error}; {await self.rows()} are there\n{logs}") from None
+            text = f"{error}; {await self.rows()} are there\n{self.last_words()}"
+            raise AssertionError(text) from None
         assert await self.rows() == count
         distinct = "SELECT uniqExact(session, epoch, seq) FROM events"
         assert await self.scalar(f"{distinct} WHERE tenant = {{tenant:String}}") == count
@@ -190,18 +198,24 @@ class Rig:
     async def _holds(self, count: int) -> bool:
         return await self.rows() >= count
 
-    async def committed(self) -> dict[int, int]:
+    async def committed(
+        self, group: str = "archive", topic: str = "agent.events"
+    ) -> dict[int, int]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.kafka,
-            group_id=f"{self.prefix}headrace.archive",
+            group_id=f"{self.prefix}headrace.{group}",
             enable_auto_commit=False,
         )
         await consumer.start()
         try:
-            partitions = [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
-            return {tp.partition: await consumer.committed(tp) or 0 for tp in partitions}
+            places = [TopicPartition(self.prefix + topic, number) for number in range(PARTITIONS)]
+            return {place.partition: await consumer.committed(place) or 0 for place in places}
         finally:
             await consumer.stop()
+
+    def last_words(self) -> str:
+        """The end of each worker's log."""
+        return "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
 
     async def close(self) -> None:
         for worker in self.workers:
@@ -212,6 +226,7 @@ class Rig:
 class OnARig:
     """Tests of which each has a rig of its own: topics and a tenant that nobody else has."""
 
+    rig_class: type[Rig] = Rig
     session_timeout = 6.0
     """A real Kafka takes no less; the embedded one joins sooner with less."""
 
@@ -219,10 +234,18 @@ class OnARig:
     async def rig(
         self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
     ) -> AsyncIterator[Rig]:
-        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
+        rig = self.rig_class(kafka, clickhouse, tmp_path, self.session_timeout)
         await rig.prepare()
         yield rig
         await rig.close()
+
+
+class WithoutClickHouse(OnARig):
+    """Tests whose rigs have topics and no ClickHouse."""
+
+    @pytest.fixture
+    def clickhouse(self) -> ClickHouseSettings:
+        return NOWHERE
 
 
 def _spawn(command: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from faust.types import TP
 
 from headrace.events.errors import Retryable
-from headrace.events.settings import ClickHouseSettings
 from headrace.sinks.base import Refused, Values
-from headrace.streams import topic_admin
 from headrace.streams.archive import Archive
 from headrace.streams.transport import RECORD_BYTES
 from headrace.streams.tuning import Tuning
 from headrace.streams.worker_metrics import Metrics
-from tests.archive.rig import PARTITIONS, Rig
+from tests.archive.rig import PARTITIONS, Rig, WithoutClickHouse
 from tests.support import wait_until
 
 POLL_INTERVAL = 1.0
@@ -48,16 +45,7 @@ class HeldSink:
         pass
 
 
-class TransportBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(self, kafka: str, tmp_path: Path) -> Rig:
-        nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-        rig = Rig(kafka, nowhere, tmp_path, self.session_timeout)
-        await topic_admin.apply(rig.settings)
-        return rig
-
+class TransportBehaviour(WithoutClickHouse):
     @pytest.fixture
     def sink(self) -> HeldSink:
         return HeldSink()

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
-import pytest
-
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
+from tests.archive.rig import WithoutClickHouse
 from tests.audit.rig import AuditRig, some
 from tests.audit.sources import MORE, POLICY_TEXT, line, policies_of
 from tests.support import wait_until
 
 
-class SplitBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(self, kafka: str, tmp_path: Path) -> AsyncIterator[AuditRig]:
-        nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-        rig = AuditRig(kafka, nowhere, tmp_path, self.session_timeout)
-        await topic_admin.apply(rig.settings)
-        yield rig
-        await rig.close()
+class SplitBehaviour(WithoutClickHouse):
+    rig_class = AuditRig
 
     async def test_evidence_is_copied_once_and_sealed(self, rig: AuditRig) -> None:
         await rig.produce(some(1, 900))

@@ -58,12 +58,11 @@ class AuditRig(Rig):
             what = "the evidence that the events are"
             return await wait_until(same, timeout, interval=0.3, what=what) or []
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
             state = [
                 (len(source), len(log))
                 for source, log in zip(sources, await self.entries(), strict=True)
             ]
-            raise AssertionError(f"{error}: {state}\n{logs}") from None
+            raise AssertionError(f"{error}: {state}\n{self.last_words()}") from None
 
 
 def some(first: int, last: int) -> list[bytes | None]:

@@ -7,21 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
-from tests.archive.rig import PARTITIONS
+from tests.archive.rig import NOWHERE, PARTITIONS
 from tests.audit.rig import AuditRig, some
 from tests.stack.made_anew import make_anew
 from tests.stack.real_kafka import KafkaCluster
 from tests.support import wait_until
 
-NOWHERE = ClickHouseSettings("http://127.0.0.1:9/headrace")
-
 
 @pytest.mark.kafka
 async def test_kafka_away_and_topics_made_anew(kafka_cluster: KafkaCluster, tmp_path: Path) -> None:
     rig = AuditRig(kafka_cluster.bootstrap, NOWHERE, tmp_path, 6.0)
-    await topic_admin.apply(rig.settings)
+    await rig.prepare()
     worker = await rig.start(name="audit")
     await rig.produce(some(1, 300))
     await rig.agree()

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from headrace.cli.forget import run
 from headrace.cli.forget.request import Requests
-from headrace.events.settings import ClickHouseSettings, Settings
+from headrace.events.settings import Settings
 from headrace.sinks.audit.keys import ensure_local
 from headrace.streams import dead_letter_box
 from headrace.streams.scrub.config import load
-from tests.archive.rig import Rig
+from tests.archive.rig import OnARig, Rig
 from tests.forget.behaviour import ANN, account
+from tests.scrub.rig import ScrubRig
 from tests.support import wait_until
 
 BOB = "bob@example.org"
 RULES = """
-key_file = "scrub.key"
 [[rule]]
 name = "person"
 paths = ["user"]
@@ -45,24 +42,20 @@ async def forget(settings: Settings, tenant: str) -> dict[str, Any]:
     return await asyncio.to_thread(at_once)
 
 
-class ScrubbedBehaviour:
-    session_timeout = 6.0
+@dataclass
+class AuditedRig(ScrubRig):
+    rules: str = RULES
 
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[Rig]:
-        rig = Rig(kafka, clickhouse, tmp_path, self.session_timeout)
-        (tmp_path / "scrub.key").write_text("0123456789abcdef" * 4)
-        (tmp_path / "scrub.toml").write_text(RULES)
-        rig.environment["HEADRACE_SCRUB"] = str(tmp_path / "scrub.toml")
-        ensure_local(rig.settings)
-        await rig.prepare()
-        yield rig
-        await rig.close()
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        ensure_local(self.settings)
 
-    async def test_who_was_scrubbed_is_found(self, rig: Rig) -> None:
-        settings = replace(rig.settings, scrub=rig.directory / "scrub.toml")
+
+class ScrubbedBehaviour(OnARig):
+    rig_class = AuditedRig
+
+    async def test_who_was_scrubbed_is_found(self, rig: AuditedRig) -> None:
+        settings = replace(rig.settings, scrub=rig.scrub_file)
         hidden = rig.tenant + "-redacted"
         await rig.start("--seal-seconds", "0.1", name="archive,audit,seal")
         dead = rig.line(1, session="meeting", user=ANN, turn=-1)

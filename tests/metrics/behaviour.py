@@ -8,52 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from headrace.events import topics
 from headrace.events.metrics import WATERMARK
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
 from headrace.streams.metrics import prices
 from headrace.streams.metrics.panes_log import record_of
 from headrace.streams.metrics.partition import Partition
-from headrace.streams.read_to import read_to
-from tests.archive.rig import Rig, Worker
+from tests.archive.rig import Rig, WithoutClickHouse, Worker
 from tests.support import wait_until
 
 Panes = dict[str, dict[str, Any]]
 
 
-async def read(rig: Rig, topic: str) -> list[Any]:
-    """Read a topic whole, partition by partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=rig.kafka, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        await consumer._client._wait_on_metadata(rig.prefix + topic)
-        places = consumer.partitions_for_topic(rig.prefix + topic) or set()
-        found = []
-        for place in sorted(places):
-            tp = TopicPartition(rig.prefix + topic, place)
-            consumer.assign([tp])
-            await consumer.seek_to_beginning(tp)
-            ends = await consumer.end_offsets([tp])
-            found += [record async for record in read_to(consumer, ends)]
-        return found
-    finally:
-        await consumer.stop()
-
-
 async def told(rig: Rig) -> Panes:
     """What the workers told: the newest of each key. Equal offsets must be equal values."""
     panes: Panes = {}
-    for record in await read(rig, topics.METRICS):
+    for record in await rig.records(topics.METRICS):
         pane = orjson.loads(record.value)
         if pane["metric"] == WATERMARK:
             continue
@@ -70,7 +44,7 @@ async def told(rig: Rig) -> Panes:
 async def counted(rig: Rig) -> Panes:
     """What the log says, read in one go."""
     states: dict[int, Partition] = {}
-    for record in await read(rig, topics.EVENTS):
+    for record in await rig.records(topics.EVENTS):
         states.setdefault(record.partition, Partition(prices.load())).take([record])
     panes: Panes = {}
     for partition, state in states.items():
@@ -82,17 +56,7 @@ async def counted(rig: Rig) -> Panes:
     return panes
 
 
-class MetricsBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(self, kafka: str, tmp_path: Path) -> AsyncIterator[Rig]:
-        nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-        rig = Rig(kafka, nowhere, tmp_path, self.session_timeout)
-        await topic_admin.apply(rig.settings)
-        yield rig
-        await rig.close()
-
+class MetricsBehaviour(WithoutClickHouse):
     async def same(self, rig: Rig) -> None:
         """Wait until what was told is what the log says."""
         want = await counted(rig)
@@ -105,8 +69,8 @@ class MetricsBehaviour:
         except AssertionError as error:
             got = await told(rig)
             wrong = {k: (got.get(k), v) for k, v in want.items() if got.get(k) != v}
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in rig.workers)
-            raise AssertionError(f"{error}: {dict(list(wrong.items())[:3])}\n{logs}") from None
+            some = dict(list(wrong.items())[:3])
+            raise AssertionError(f"{error}: {some}\n{rig.last_words()}") from None
 
     async def test_every_event_is_in_its_pane_once(self, rig: Rig) -> None:
         lines: list[bytes | None] = [a_line(rig, seq) for seq in range(1, 1001)]

@@ -8,16 +8,13 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
 from headrace.streams.alerts.silences import silence
 from headrace.streams.notify import desk
-from tests.archive.rig import Worker
+from tests.archive.rig import WithoutClickHouse, Worker
 from tests.notify.endpoint import Endpoint, endpoint
 from tests.notify.rig import NotifyRig, a_secret, alerts, ids, news
 from tests.support import wait_until
@@ -30,16 +27,8 @@ equal = ["tenant"]
 """
 
 
-class NotifyBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(self, kafka: str, tmp_path: Path) -> AsyncIterator[NotifyRig]:
-        nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-        rig = NotifyRig(kafka, nowhere, tmp_path, self.session_timeout)
-        await topic_admin.apply(rig.settings)
-        yield rig
-        await rig.close()
+class NotifyBehaviour(WithoutClickHouse):
+    rig_class = NotifyRig
 
     @pytest.fixture
     async def ops(self) -> AsyncIterator[Endpoint]:

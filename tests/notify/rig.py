@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
 from headrace.events import topics
-from headrace.streams.read_to import read_to
 from tests.archive.rig import Rig, Worker
 from tests.notify.endpoint import Endpoint, Got
 from tests.notify.things import transition
@@ -78,20 +77,6 @@ class NotifyRig(Rig):
         finally:
             await producer.stop()
 
-    async def records(self, topic: str) -> list[Any]:
-        """Read a topic of one partition whole."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            place = TopicPartition(self.prefix + topic, 0)
-            await consumer._client._wait_on_metadata(place.topic)
-            consumer.assign([place])
-            await consumer.seek_to_beginning(place)
-            ends = await consumer.end_offsets([place])
-            return [record async for record in read_to(consumer, ends)]
-        finally:
-            await consumer.stop()
-
     async def got(self, there: Endpoint, *expected: tuple[str, str], timeout: float = 60) -> None:
         """Wait until the endpoint was told of all these alerts: names and states."""
         try:
@@ -101,8 +86,8 @@ class NotifyRig(Rig):
                 what=f"{expected} are told",
             )
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
-            raise AssertionError(f"{error}: {list(map(alerts, there.got))}\n{logs}") from None
+            told = list(map(alerts, there.got))
+            raise AssertionError(f"{error}: {told}\n{self.last_words()}") from None
 
     async def one_id_for_each_number(self, there: Endpoint) -> None:
         """Each notification of a group was queued under one id, and told with one body."""

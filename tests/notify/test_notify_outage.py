@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
 from headrace.streams.alerts.silences import silence
 from headrace.streams.notify import desk
+from tests.archive.rig import NOWHERE
 from tests.notify.behaviour import shows
 from tests.notify.endpoint import endpoint
 from tests.notify.rig import NotifyRig, a_secret, news
@@ -21,9 +20,8 @@ from tests.support import wait_until
 
 @pytest.mark.kafka
 async def test_kafka_goes_and_comes_back(kafka_cluster: KafkaCluster, tmp_path: Path) -> None:
-    nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-    rig = NotifyRig(kafka_cluster.bootstrap, nowhere, tmp_path, 6.0)
-    await topic_admin.apply(rig.settings)
+    rig = NotifyRig(kafka_cluster.bootstrap, NOWHERE, tmp_path, 6.0)
+    await rig.prepare()
     async with endpoint(a_secret()) as ops:
         rig.rules(("ops", ops), repeat="1s")
         worker = await rig.begin()

@@ -7,15 +7,10 @@ The receiver is the small one of ours; what one that nobody here wrote makes of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from headrace.events import topics
-from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
-from tests.archive.rig import Worker
+from tests.archive.rig import OnARig, Worker
 from tests.forget.behaviour import ANN, give, order
 from tests.otlp.arrived import expected
 from tests.otlp.receiver import Receiver, running
@@ -26,18 +21,9 @@ from tests.support import unique, wait_until
 SECRET = unique("s3cret")
 
 
-class OtlpBehaviour:
-    session_timeout = 6.0
+class OtlpBehaviour(OnARig):
+    rig_class = OtlpRig
     protocol = "grpc"
-
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[OtlpRig]:
-        rig = OtlpRig(kafka, clickhouse, tmp_path, self.session_timeout)
-        await rig.prepare()
-        yield rig
-        await rig.close()
 
     async def test_a_receivers_life(self, rig: OtlpRig) -> None:
         """One worker for all: it takes seconds to join its group."""
@@ -129,7 +115,7 @@ class OtlpBehaviour:
         status, said = await asyncio.to_thread(worker.get, "/healthz")
         assert (status, "waits for its sink" in said) == (503, True)
         assert await worker.metric("headrace_worker_sink_up") == 0
-        assert sum((await rig.committed()).values()) == 1553
+        assert await rig.are_committed(1553)
         async with running(receiver.protocol, port=receiver.port) as again:
             await rig.got(again, *rows)
             await rig.all_committed(2753)
@@ -148,7 +134,7 @@ class OtlpBehaviour:
 
         await wait_until(tried, 60, what="tried")
         assert await asyncio.to_thread(worker.stop) == 0
-        assert sum((await rig.committed()).values()) == 2753
+        assert await rig.are_committed(2753)
 
     async def test_killed_in_the_middle_nothing_is_lost(self, rig: OtlpRig) -> None:
         rows = [span(rig.tenant) for _ in range(6000)]

@@ -6,10 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
 from headrace.events import topics
-from tests.archive.rig import PARTITIONS, Rig, Worker
+from tests.archive.rig import Rig, Worker
 from tests.otlp.receiver import Receiver
 from tests.otlp.spans import value
 from tests.support import wait_until
@@ -33,24 +31,11 @@ class OtlpRig(Rig):
     async def write(self, *spans: dict[str, Any]) -> None:
         await self.produce([value(span) for span in spans], topic=self.prefix + topics.SPANS)
 
-    async def committed(self) -> dict[int, int]:
-        group = f"{self.prefix}headrace.otlp"
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.kafka, group_id=group, enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            topic = self.prefix + topics.SPANS
-            places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-            return {place.partition: await consumer.committed(place) or 0 for place in places}
-        finally:
-            await consumer.stop()
+    async def are_committed(self, count: int) -> bool:
+        return sum((await self.committed("otlp", topics.SPANS)).values()) == count
 
     async def all_committed(self, count: int) -> None:
-        async def there() -> bool:
-            return sum((await self.committed()).values()) == count
-
-        await wait_until(there, 60, what=f"{count} records committed")
+        await wait_until(lambda: self.are_committed(count), 60, what=f"{count} records committed")
 
     async def got(self, receiver: Receiver, *spans: dict[str, Any], timeout: float = 60) -> None:
         """Wait until the receiver has all of these."""
@@ -58,9 +43,10 @@ class OtlpRig(Rig):
         try:
             await wait_until(lambda: wanted <= set(receiver.ids), timeout, what="spans arrive")
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-3000:] for worker in self.workers)
             lacking = len(wanted - set(receiver.ids))
-            raise AssertionError(f"{lacking} of {len(wanted)} lack; {error}\n{logs}") from None
+            raise AssertionError(
+                f"{lacking} of {len(wanted)} lack; {error}\n{self.last_words()}"
+            ) from None
 
 
 def once(spans: list[dict[str, Any]]) -> Counter[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,14 @@ from headrace.events import topics
 from headrace.events.settings import ClickHouseSettings
 from headrace.streams import dead_letter_box
 from headrace.streams.dead_letter_box import Place
-from tests.archive.rig import Rig
+from tests.archive.rig import OnARig, Rig
 from tests.forget.behaviour import give, order
 from tests.scrub.planted import FOUND
-from tests.stack.clickhouse import start_clickhouse
+from tests.scrub.rig import ScrubRig
+from tests.stack.clickhouse import running_clickhouse
 from tests.support import wait_until
 
 RULES = """
-key_file = "scrub.key"
 [[rule]]
 detect = ["secrets", "card", "iban", "phone"]
 [[rule]]
@@ -42,21 +42,19 @@ MARK = "plant"
 """In every secret of these tests that is found by its place alone."""
 
 
-class ScrubBehaviour:
-    session_timeout = 6.0
+@dataclass
+class RuledRig(ScrubRig):
+    rules: str = RULES
+
+
+class ScrubBehaviour(OnARig):
+    rig_class = RuledRig
 
     @pytest.fixture
-    async def rig(self, kafka: str, tmp_path: Path) -> AsyncIterator[Rig]:
-        """With a ClickHouse of its own, whose every byte can be searched."""
-        server = await asyncio.to_thread(start_clickhouse, tmp_path / "clickhouse")
-        rig = Rig(kafka, ClickHouseSettings(server.writer_url), tmp_path, self.session_timeout)
-        (tmp_path / "scrub.key").write_text("0123456789abcdef" * 4)
-        (tmp_path / "scrub.toml").write_text(RULES)
-        rig.environment["HEADRACE_SCRUB"] = str(tmp_path / "scrub.toml")
-        await rig.prepare()
-        yield rig
-        await rig.close()
-        await asyncio.to_thread(server.stop)
+    def clickhouse(self, tmp_path: Path) -> Iterator[ClickHouseSettings]:
+        """Nobody else's: its every byte can be searched."""
+        with running_clickhouse(tmp_path / "clickhouse") as server:
+            yield ClickHouseSettings(server.writer_url)
 
     async def test_secrets_are_in_no_file_and_the_topic_has_them(self, rig: Rig) -> None:
         wanted = [one for name, some in FOUND.items() if name != "ip" for one in some]

@@ -5,38 +5,27 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-
-import pytest
 
 from headrace.events.settings import ClickHouseSettings
 from headrace.sinks.audit.tree import note
 from headrace.sinks.audit.tree.checkpoint import Checkpoint
-from tests.archive.rig import Worker
+from tests.archive.rig import NOWHERE, OnARig, Worker
 from tests.seal.receiver import receiver
 from tests.seal.rig import SealRig
 from tests.support import wait_until
 
 
-class SealBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[SealRig]:
-        rig = SealRig(kafka, clickhouse, tmp_path, self.session_timeout)
-        await rig.prepare()
-        yield rig
-        await rig.close()
+class SealBehaviour(OnARig):
+    rig_class = SealRig
 
     async def test_kills_seal_each_leaf_once(
         self, rig: SealRig, clickhouse: ClickHouseSettings
     ) -> None:
         draw = random.Random(7)
-        rig.clickhouse = ClickHouseSettings("http://127.0.0.1:9/headrace")
+        rig.clickhouse = NOWHERE
         for life in range(2):
             worker = await rig.start("--seal-seconds", "0.3", "--seal-leaves", "40", name="seal")
             await rig.write(300, claim=life == 1)

@@ -128,8 +128,7 @@ class SealRig(Rig):
         try:
             await wait_until(lambda: asyncio.to_thread(whole), timeout, what="sealed")
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
-            raise AssertionError(f"{error}\n{logs}") from None
+            raise AssertionError(f"{error}\n{self.last_words()}") from None
         signing_keys = signing.load(signing_folder(self.settings))
         for log in self.logs:
             assert list(sealed_leaves(self.vault, signing_keys, log.name)) == log.leaves

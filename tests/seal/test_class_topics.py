@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from headrace.events.settings import ClickHouseSettings
 from headrace.events.topics import class_topic
 from headrace.streams import topic_admin
 from headrace.streams.seal.class_link import ClassLink
+from tests.archive.rig import OnARig
 from tests.audit.log import leaf
 from tests.seal.behaviour import unwell
 from tests.seal.class_rig import ClassRig
@@ -25,17 +25,8 @@ from tests.support import wait_until
 LOG, OTHER = "0123456789abcdef-0", "fedcba9876543210-0"
 
 
-class ClassTopicsBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[ClassRig]:
-        rig = ClassRig(kafka, clickhouse, tmp_path, self.session_timeout)
-        await rig.prepare()
-        yield rig
-        await rig.close()
+class ClassTopicsBehaviour(OnARig):
+    rig_class = ClassRig
 
     async def test_kills_put_each_leaf_into_its_classes_topic_once(self, rig: ClassRig) -> None:
         draw = random.Random(11)

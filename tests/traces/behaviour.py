@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import orjson
-import pytest
 from aiokafka import AIOKafkaProducer
 
 from headrace.events import topics
-from headrace.events.settings import ClickHouseSettings
-from headrace.streams import topic_admin
 from headrace.streams.erasure.order import Order, mark, records
+from tests.archive.rig import WithoutClickHouse
 from tests.support import wait_until
 from tests.traces.making import Session, turn
 from tests.traces.rig import TracesRig, session_of
 
 
-class TracesBehaviour:
-    session_timeout = 6.0
-
-    @pytest.fixture
-    async def rig(self, kafka: str, tmp_path: Path) -> AsyncIterator[TracesRig]:
-        nowhere = ClickHouseSettings("http://127.0.0.1:9/headrace")
-        rig = TracesRig(kafka, nowhere, tmp_path, self.session_timeout)
-        await topic_admin.apply(rig.settings)
-        yield rig
-        await rig.close()
+class TracesBehaviour(WithoutClickHouse):
+    rig_class = TracesRig
 
     async def test_kills_lose_no_span_and_double_none(self, rig: TracesRig) -> None:
         for _ in range(2):

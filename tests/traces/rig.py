@@ -71,16 +71,16 @@ class TracesRig(Rig):
         try:
             found = await wait_until(whole, timeout, interval=0.3, what="every span") or []
         except AssertionError as error:
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
             sizes = [list(map(len, one)) for one in (want, await self.spans())]
-            raise AssertionError(f"{error}: {sizes}\n{logs}") from None
+            raise AssertionError(f"{error}: {sizes}\n{self.last_words()}") from None
         if copies:
             assert [set(one) for one in found] == [set(one) for one in want]
         else:
             pairs = zip(map(Counter, found), counts, strict=True)
             doubled = [sorted((there - wanted).values()) for there, wanted in pairs]
-            logs = "\n".join(worker.log.read_text()[-1500:] for worker in self.workers)
-            assert doubled == [[]] * PARTITIONS, f"spans written again, by partition\n{logs}"
+            assert doubled == [[]] * PARTITIONS, (
+                f"spans written again, by partition\n{self.last_words()}"
+            )
         return found
 
 

@@ -9,14 +9,14 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headrace.events.settings import ClickHouseSettings
-from tests.archive.rig import PARTITIONS
+from tests.archive.rig import PARTITIONS, OnARig
 from tests.audit.sources import MORE, POLICY_TEXT, agrees, evidence
 from tests.stack.clickhouse import running_clickhouse
 from tests.support import wait_until
@@ -24,25 +24,16 @@ from tests.trail.agent import said, session, user
 from tests.trail.rig import TrailRig, pins, shown, verified
 
 
-class TrailBehaviour:
-    session_timeout = 6.0
+class TrailBehaviour(OnARig):
+    rig_class = TrailRig
     policies: Sequence[str] = (POLICY_TEXT + MORE,)
     """Under each of them everything is killed once."""
 
     @pytest.fixture
-    def own_clickhouse(self, tmp_path: Path) -> Iterator[ClickHouseSettings]:
+    def clickhouse(self, tmp_path: Path) -> Iterator[ClickHouseSettings]:
         """Others seal other topics of the embedded Kafka, whose logs have the same names."""
         with running_clickhouse(tmp_path / "clickhouse") as server:
             yield ClickHouseSettings(server.writer_url)
-
-    @pytest.fixture
-    async def rig(
-        self, kafka: str, own_clickhouse: ClickHouseSettings, tmp_path: Path
-    ) -> AsyncIterator[TrailRig]:
-        rig = TrailRig(kafka, own_clickhouse, tmp_path, self.session_timeout)
-        await rig.prepare()
-        yield rig
-        await rig.close()
 
     async def test_kills_lose_nothing_and_leave_a_whole_vault(self, rig: TrailRig) -> None:
         seed = random.randrange(2**32)
@@ -100,8 +91,7 @@ async def all_sealed(rig: TrailRig, sources: Sequence[Sequence[Any]]) -> None:
     try:
         await wait_until(lambda: asyncio.to_thread(same), 90, interval=0.5, what="all sealed")
     except AssertionError as error:
-        logs = "\n".join(worker.log.read_text()[-1500:] for worker in rig.workers)
-        raise AssertionError(f"{error}\n{logs}") from None
+        raise AssertionError(f"{error}\n{rig.last_words()}") from None
 
 
 def is_what_was_accepted(rig: TrailRig, values: Sequence[bytes]) -> None:

@@ -13,6 +13,7 @@ import anyio
 import httpx
 
 from headrace.sinks.notify.addresses import Address
+from headrace.sinks.notify.cause import cause_of
 from headrace.sinks.notify.clock import Clock
 from headrace.sinks.notify.guard import ForbiddenAddressError, Guard
 from headrace.sinks.notify.outcome import Outcome, of_status
@@ -139,17 +140,7 @@ def _authorization(url: httpx.URL) -> dict[str, str]:
 
 
 def _said(error: httpx.TransportError) -> str:
-    """What happened, in words of ours: an exception's own text may hold what was sent."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted ({cause.verify_message})"
-        if isinstance(cause, ssl.SSLError):
-            return f"no TLS ({cause.reason})"
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        cause = cause.__cause__ or cause.__context__
-    return _WORDS.get(type(error), "the connection failed")
+    return cause_of(error) or _WORDS.get(type(error), "the connection failed")
 
 
 _WORDS: Final[dict[type[httpx.TransportError], str]] = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import ssl
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -21,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from headrace.events.errors import Poison
 from headrace.events.settings import OtlpSettings
+from headrace.sinks.notify.cause import cause_of
 from headrace.sinks.notify.retry_after import seconds_of
 from headrace.sinks.otlp.exporter import CONNECT_SECONDS, TOTAL_SECONDS, Away, Taken, trusted
 from headrace.sinks.otlp.request import request_of
@@ -117,15 +117,6 @@ def _taken(answer: bytes) -> Taken:
 
 
 def _said(error: httpx.TransportError) -> str:
-    """What happened, in words of ours: an exception's own text may hold what was sent."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted ({cause.verify_message})"
-        if isinstance(cause, ssl.SSLError):
-            return f"no TLS ({cause.reason})"
-        if isinstance(cause, ConnectionRefusedError):
-            return "connection refused"
-        cause = cause.__cause__ or cause.__context__
     connecting = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
-    return "no connection" if connecting else "the connection broke before it answered"
+    otherwise = "no connection" if connecting else "the connection broke before it answered"
+    return cause_of(error) or otherwise
