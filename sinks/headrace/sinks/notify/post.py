@@ -12,8 +12,8 @@ from typing import Final
 import anyio
 import httpx
 
+from headrace.sinks.cause import cause_of
 from headrace.sinks.notify.addresses import Address
-from headrace.sinks.notify.cause import cause_of
 from headrace.sinks.notify.clock import Clock
 from headrace.sinks.notify.guard import ForbiddenAddressError, Guard
 from headrace.sinks.notify.outcome import Outcome, of_status

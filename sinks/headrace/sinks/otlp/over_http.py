@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from headrace.events.errors import Poison
 from headrace.events.settings import OtlpSettings
-from headrace.sinks.notify.cause import cause_of
+from headrace.sinks.cause import cause_of
 from headrace.sinks.notify.retry_after import seconds_of
 from headrace.sinks.otlp.exporter import CONNECT_SECONDS, TOTAL_SECONDS, Away, Taken, trusted
 from headrace.sinks.otlp.request import request_of
