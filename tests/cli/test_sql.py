@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from headrace.cli.archive import connect as reading
 from tests.cli.conftest import Cli, Stack, insert, line, process
 from tests.support import unique
 
@@ -111,3 +112,12 @@ def test_a_table_reads_no_more_than_it_shows(on_stack: Cli) -> None:
     ran = on_stack("sql", "SELECT number FROM numbers(1000000000000)")
     assert ran.code == 0
     assert "the first 1,000 rows" in ran.out
+
+
+def test_settings_that_a_user_may_not_change_are_not_sent(stack: Stack) -> None:
+    with reading(stack.settings) as archive:
+        known = archive._client.server_settings
+        name = "output_format_pretty_grid_charset"
+        assert archive.settable({name: "ASCII"}) == {name: "ASCII"}
+        known[name] = known[name]._replace(readonly=1)
+        assert archive.settable({name: "ASCII", "no_such_setting": 1}) == {}
