@@ -278,6 +278,42 @@ def test_too_much_under_way_closes_what_is_idle_for_longest() -> None:
         assert state.turns == 3
 
 
+def test_too_much_said_under_way_closes_what_is_idle_for_longest() -> None:
+    bounds = Bounds(characters=100_000)
+    said = "kettle " * 2_000
+
+    def began(first: int, last: int) -> list[bytes]:
+        sessions = [Session(f"s{n}", f"{n:016}") for n in range(first, last)]
+        return [one.event("turn_begin", {"user_message": said}) for one in sessions]
+
+    lines = began(0, 40)
+    state = Partition(bounds, captured=True)
+    made = state.take(records(lines), NOW)
+    assert {one.abandoned for one in made} == {"forgotten"}
+    assert [one.session for one in made] == [f"s{n}" for n in range(len(made))]
+    assert state.turns == 40 - len(made)
+    assert 50_000 < len(orjson.dumps(state.as_data()["open"])) < 200_000
+
+    # The same where it is read in two parts with a state between.
+    one = Partition(bounds, captured=True)
+    before = one.take(records(lines[:25]), NOW)
+    data = orjson.loads(orjson.dumps(one.as_data()))
+    two = Partition.from_data(data, bounds, captured=True)
+    after = two.take(records(lines[25:], first=25), NOW)
+    assert rows_of([*before, *after]) == rows_of(made)
+
+    # What has ended counts no more, nor does anything where no content is captured.
+    ended = Partition(bounds, captured=True)
+    for n in range(40):
+        s = Session(f"s{n}", f"{n:016}")
+        lines = [
+            s.event("turn_begin", {"user_message": said}),
+            s.event("turn_end", {"status": "ok"}),
+        ]
+        assert [one.abandoned for one in ended.take(records(lines, first=2 * n), NOW)] == [None]
+    assert not Partition(bounds).take(records(began(0, 40)), NOW)
+
+
 def test_a_hundred_thousand_events_of_a_turn_leave_nothing() -> None:
     s = Session()
     state = Partition(Bounds())

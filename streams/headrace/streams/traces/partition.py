@@ -48,6 +48,8 @@ class Bounds:
     """Epochs whose numbers are remembered; the one idle for longest is forgotten first."""
     spans: int = 20_000
     """Spans under way; what is idle for longest is closed first."""
+    characters: int = 32 << 20
+    """In the texts of those, where content is captured; the same."""
     silence_ms: int = 3_600_000
     """After which what is under way is taken for dead."""
 
@@ -65,7 +67,7 @@ class Counts:
 
 
 class _Epoch:
-    __slots__ = ("at", "mark", "names", "recording", "seen")
+    __slots__ = ("at", "characters", "mark", "names", "recording", "seen")
 
     def __init__(self, mark: str, seen: Seen) -> None:
         self.mark = mark
@@ -75,6 +77,8 @@ class _Epoch:
         self.recording: Recording | None = None
         self.at = 0
         """The watermark (ms) at its last event, while something is under way."""
+        self.characters = 0
+        """In the texts of what is under way, where content is captured."""
 
 
 class Partition:
@@ -102,6 +106,7 @@ class Partition:
         self._due: float = inf
         """The watermark from which on one of them may have been silent for too long."""
         self._spans = 0
+        self._characters = 0
         self._written = Written()
         self._silences: deque[tuple[int, str]] = deque()
         """The offsets before which spans were closed by silence."""
@@ -202,7 +207,9 @@ class Partition:
         made += self._made(recording, place)
         if not recording.spans:
             self._shut(epoch)
-        while self._spans > self._bounds.spans:
+        elif self._captured:
+            self._weigh(epoch, recording.characters())
+        while self._spans > self._bounds.spans or self._characters > self._bounds.characters:
             made += self._abandon(next(iter(self._open.values())), FORGOTTEN, place)
         return made
 
@@ -268,12 +275,19 @@ class Partition:
         whose = (recording.tenant, recording.session)
         self._sessions.setdefault(whose, {})[epoch.mark] = epoch
         self._spans += len(recording.spans)
+        if self._captured:
+            self._weigh(epoch, recording.characters())
+
+    def _weigh(self, epoch: _Epoch, characters: int) -> None:
+        self._characters += characters - epoch.characters
+        epoch.characters = characters
 
     def _shut(self, epoch: _Epoch) -> None:
         recording = epoch.recording
         if recording is None:
             return
         epoch.recording = None
+        self._weigh(epoch, 0)
         del self._open[epoch.mark]
         whose = (recording.tenant, recording.session)
         del self._sessions[whose][epoch.mark]

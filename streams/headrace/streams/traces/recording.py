@@ -55,6 +55,10 @@ class Recording(msgspec.Struct):
     closed: list[Span] = msgspec.field(default_factory=list)
     """Since they were last taken."""
 
+    def characters(self) -> int:
+        """Return how many stand in the texts of the spans under way."""
+        return sum(span.characters() for span in self.spans.values())
+
     # ── beginning ────────────────────────────────────────────────────────────
 
     def begin_turn(self, event: Envelope) -> None:

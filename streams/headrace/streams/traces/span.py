@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -73,6 +74,11 @@ class Span(msgspec.Struct, array_like=True):
             self.events.append((max(at, self.start), name, attributes))
         else:
             self.lost += 1
+
+    def characters(self) -> int:
+        """Return how many stand in its texts."""
+        texts = chain(self.attributes.values(), *(about.values() for _, _, about in self.events))
+        return sum(len(text) for text in texts if isinstance(text, str))
 
     def fail(self, kind: str, message: str = "") -> None:
         """Say that it went wrong: as one word, and in words where they may be told."""
