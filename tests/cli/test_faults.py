@@ -8,6 +8,7 @@ import pty
 import shlex
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -171,3 +172,13 @@ def test_on_a_terminal_tail_says_that_it_follows(stack: Stack) -> None:
         finally:
             child.kill()
     os.close(ours)
+
+
+def test_a_log_of_plain_text_is_told_apart_from_events(cli: Cli, tmp_path: Path) -> None:
+    log, events = tmp_path / "agentao.log", tmp_path / "events.jsonl"
+    log.write_text("2026-11-28 10:00:01,123 INFO agentao: hello\n")
+    events.write_bytes(line("acme", "s", 1, "turn_begin", {}) + b"\n" + log.read_bytes())
+    for file, told in ((log, True), (events, False)):
+        ran = cli("backfill", "--dry-run", str(file))
+        assert ran.code == 1
+        assert ("`headrace tail-file`" in ran.out) is told

@@ -113,7 +113,10 @@ def _say(tally: Tally, *, dry_run: bool) -> None:
         say(f"{tally.sent:,} events sent, {tally.before:,} were sent before")
     if tally.bad:
         where = "would be dead letters" if dry_run else "see `headrace dlq list`"
-        say(f"{tally.bad:,} lines are no events: {where}")
+        lines = "line is no event" if tally.bad == 1 else "lines are no events"
+        say(f"{tally.bad:,} {lines}: {where}")
+        if not events:
+            say("a log of plain text, as agentao.log, is shipped by `headrace tail-file`")
     if tally.unfinished:
         say(f"{tally.unfinished:,} last lines are unfinished: run it again when they are written")
     for fault in tally.damaged:
