@@ -33,9 +33,10 @@ import mmap, os, sys
 from types import SimpleNamespace
 from headrace.events.settings import KafkaSettings
 from headrace.producers import EventProducer
-kafka, prefix, spool_dir, counter, limit = sys.argv[1:]
+kafka, prefix, spool_dir, counter, limit, shipper = sys.argv[1:]
 shared = mmap.mmap(os.open(counter, os.O_RDWR), 8)
-producer = EventProducer(kafka, tenant="acme", spool_dir=spool_dir, topic_prefix=prefix)
+options = {"spool_dir": spool_dir, "topic_prefix": prefix, "shipper": shipper}
+producer = EventProducer(kafka, tenant="acme", **options)
 hook = producer.hook(session="s-1")
 for i in range(int(limit)):
     hook(SimpleNamespace(type="llm_text", data={"i": i, "chunk": "x" * (i % 700)}))
@@ -60,12 +61,12 @@ class Place:
         made: dict[str, Any] = {"tenant": "acme", "spool_dir": self.spool_dir}
         return EventProducer(self.kafka, topic_prefix=self.prefix, **made | options)
 
-    def agent(self, counter: Path, limit: int) -> subprocess.Popen[bytes]:
+    def agent(self, counter: Path, limit: int, shipper: str = "process") -> subprocess.Popen[bytes]:
         counter.write_bytes(bytes(8))
         return subprocess.Popen(
             [
                 *(sys.executable, "-c", AGENT, self.kafka, self.prefix),
-                *(str(self.spool_dir), str(counter), str(limit)),
+                *(str(self.spool_dir), str(counter), str(limit), shipper),
             ]
         )
 
@@ -217,7 +218,7 @@ class Delivery:
         left = Place("127.0.0.1:9", place.spool_dir)
         left.prefix = place.prefix
         counter = tmp_path / "counter"
-        agent = left.agent(counter, 500)
+        agent = left.agent(counter, 500, shipper="thread")
         assert agent.wait(60) == 0
         (lane,) = Lane.all(place.spool_dir)
         about = lane.path / "lane.json"
@@ -269,14 +270,15 @@ class Delivery:
         await asyncio.to_thread(producer.close)
         assert {r.partition for r in await records(kafka, place.topic)} != set()
 
+    @pytest.mark.parametrize("limit", [1, 5000])
     async def test_a_process_that_just_ends_has_all_delivered(
-        self, place: Place, tmp_path: Path
+        self, place: Place, tmp_path: Path, limit: int
     ) -> None:
         counter = tmp_path / "counter"
-        assert place.agent(counter, 5000).wait(60) == 0
+        assert place.agent(counter, limit).wait(60) == 0
 
         async def all_there() -> bool:
-            return len(await identities(place.kafka, place.topic)) >= 5001
+            return len(await identities(place.kafka, place.topic)) >= limit + 1
 
         await wait_until(all_there)
         found = [r.value for r in await records(place.kafka, place.topic)]

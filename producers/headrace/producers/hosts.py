@@ -21,7 +21,7 @@ from headrace.producers.warn import Warnings
 
 THREAD_NAME: Final = "headrace-shipper"
 START_TIMEOUT: Final = 10.0
-"""Seconds for a thread to get its loop going."""
+"""Seconds for a thread to get its loop going, and for a process to be started."""
 
 
 class Host(Protocol):
@@ -37,6 +37,10 @@ class Host(Protocol):
 
     def stop(self, timeout: float) -> None:
         """Ask it to stop, and wait for at most ``timeout`` seconds."""
+        ...
+
+    def leave(self) -> None:
+        """The process ends: what outlives it must be under way. Waits for a start that is."""
         ...
 
     def forget(self) -> None:
@@ -87,6 +91,9 @@ class ThreadHost:
             except RuntimeError:  # the loop has just ended by itself
                 return
             thread.join(timeout)
+
+    def leave(self) -> None:
+        """It ends with the process."""
 
     def forget(self) -> None:
         self._thread = self._loop = self._stop = None
@@ -142,13 +149,25 @@ class ProcessHost:
         self._condition = condition
         self._warn = warn
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        if self.alive():
+        if not self._starting.acquire(timeout=START_TIMEOUT):
             return
+        try:
+            if not self.alive():
+                self._start()
+        finally:
+            self._starting.release()
+
+    def leave(self) -> None:
+        # Else a process that lives for a moment ends between the start and the job's hand-over.
+        self.start()
+
+    def _start(self) -> None:
         code = self._process.returncode if self._process is not None else 0
         if code > 0:
             self._warn("shipper", "headrace's shipper ended with exit code %d: events wait", code)
@@ -189,4 +208,5 @@ class ProcessHost:
 
     def forget(self) -> None:
         self._process = None
+        self._starting = threading.Lock()
         _RUNNING.clear()

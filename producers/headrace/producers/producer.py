@@ -309,6 +309,8 @@ class EventProducer:
         for channel in self._channels:
             channel.wait_for_memory(self.drain)
             channel.memory_host.stop(1.0)
+        if any(channel.needs_lanes_shipped() for channel in self._channels):
+            self._lane_host.leave()
         self._finish()
 
     async def __aenter__(self: Own) -> Own:
