@@ -301,17 +301,22 @@ def test_a_server_without_the_memory_is_told_in_one_line(
 def test_what_was_found_before_the_server_gave_up_is_shown(
     stack: Stack, on_stack: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def count(_self: Any) -> int:
-        raise find.TooMuchError("as a busy server says")
+    newest = find._Query.newest
 
-    monkeypatch.setattr(find._Query, "count", count)
+    def first_only(query: find._Query, rows: int, skipped: int) -> Any:
+        if skipped:
+            raise find.TooMuchError("as a busy server says")
+        return newest(query, rows, skipped)
+
+    monkeypatch.setattr(find._Query, "newest", first_only)
     tenant = unique("searched")
-    texts = ["off far"] * 60 + ["far off"] * 3
-    insert(
-        stack,
-        [line(tenant, "s", n, "turn_end", {"final_text": t}) for n, t in enumerate(texts, 1)],
-    )
-    ran = on_stack("search", "far off", "--phrase", "--limit", "5", "--tenant", tenant)
+    lines = [
+        line(tenant, "s", seq, "tool_start", {"tool": "far", "args": {"a": "off"}})
+        for seq in range(1, 61)
+    ]
+    lines += [line(tenant, "s", n, "turn_end", {"final_text": "far off"}) for n in range(61, 64)]
+    insert(stack, lines)
+    ran = on_stack("search", "far off", "--limit", "5", "--tenant", tenant)
     assert ran.code == 0
     assert ran.out.count("far off") == 3
     assert "only the newest were looked through" in ran.err

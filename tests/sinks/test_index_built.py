@@ -1,4 +1,4 @@
-"""The index of search over an archive that is older than it."""
+"""The index of search over an archive that is older than it, or than the words it is made of."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from headrace.sinks.connection import connect
 from tests.stack.clickhouse import running_clickhouse
 from tests.support import wait_until_sync
 
-BUILD = "ALTER TABLE headrace.events_raw MATERIALIZE INDEX by_word"
 FIND = "SELECT seq FROM events_raw WHERE hasAllTokens(words, 'refund iban') ORDER BY seq"
 WITHOUT = """
 SELECT count() FROM system.parts
@@ -26,9 +25,9 @@ UNDER_WAY = """
 SELECT count() FROM system.mutations
 WHERE database = 'headrace' AND table = 'events_raw' AND NOT is_done
 """
-BYTES = """
-SELECT sum(data_compressed_bytes) FROM system.data_skipping_indices
-WHERE database = 'headrace' AND table = 'events_raw' AND name = 'by_word'
+WITH_WORDS = """
+SELECT count() FROM system.parts_columns
+WHERE database = 'headrace' AND table = 'events_raw' AND active AND column = 'words'
 """
 
 
@@ -50,29 +49,45 @@ def number(client: Client, query: str) -> int:
     return int(client.query(query).result_rows[0][0])
 
 
+@pytest.mark.parametrize("without", [10, 12])
 def test_an_older_archive_is_searched_and_gets_the_index(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: int
 ) -> None:
     every = schema.migrations()
     with running_clickhouse(tmp_path) as server:
         writer = ClickHouseSettings(server.writer_url)
-        before = tuple(one for one in every if one.number < 10)
+        before = tuple(one for one in every if one.number < without)
         monkeypatch.setattr(schema, "migrations", lambda: before)
         schema.apply(writer)
         client, reader = connect(writer), connect(ClickHouseSettings(server.reader_url))
+        insert(client, 1)
+        client.command("OPTIMIZE TABLE headrace.events_raw FINAL")
         # Parts as they stand: a merge would build the index as well.
         client.command("SYSTEM STOP MERGES headrace.events_raw")
-        for first in (1, 21, 41):
+        for first in (21, 41):
             insert(client, first)
+        assert number(reader, WITHOUT) == (3 if without == 10 else 2)
         monkeypatch.setattr(schema, "migrations", lambda: every)
         schema.apply(writer)
         want = [(seq,) for seq in range(1, 61, 2)]
         assert reader.query(FIND).result_rows == want
-        assert number(reader, WITHOUT) == 3
-        assert number(reader, BYTES) == 0
+        assert number(reader, WITH_WORDS) == 0
         client.command("SYSTEM START MERGES headrace.events_raw")
-        client.command(BUILD)
         wait_until_sync(lambda: number(reader, UNDER_WAY) == 0, 60)
         assert number(reader, WITHOUT) == 0
-        assert number(reader, BYTES) > 0
+        assert number(reader, WITH_WORDS) == 3
         assert reader.query(FIND).result_rows == want
+        plan = reader.query(f"EXPLAIN indexes = 1 {FIND}").result_rows
+        assert any("by_word" in line for (line,) in plan)
+
+
+def test_words_are_made_once_when_an_event_is_written(tmp_path: Path) -> None:
+    with running_clickhouse(tmp_path) as server:
+        writer = ClickHouseSettings(server.writer_url)
+        schema.apply(writer)
+        client, reader = connect(writer), connect(ClickHouseSettings(server.reader_url))
+        insert(client, 1)
+        assert number(reader, WITH_WORDS) == 1
+        assert number(reader, WITHOUT) == 1
+        client.command("OPTIMIZE TABLE headrace.events_raw FINAL")
+        assert number(reader, WITHOUT) == 0

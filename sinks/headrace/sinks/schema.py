@@ -22,6 +22,8 @@ from headrace.sinks.connection import connect, database_of
 
 TIMEOUT_SECONDS = 180
 """ON CLUSTER waits for every replica; ClickHouse itself gives up after 180 s."""
+SETTINGS = {"mutations_sync": 0}
+"""What rewrites parts goes on in the background, for as long as a large archive takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def _run(client: Client, settings: ClickHouseSettings, migration: Migration) -> 
 
 def _command(client: Client, settings: ClickHouseSettings, statement: str, what: str) -> None:
     try:
-        client.command(filled(statement, settings))
+        client.command(filled(statement, settings), settings=SETTINGS)
     except ClickHouseError as error:
         raise SchemaError(f"migration {what} failed: {_line(error)}") from None
 

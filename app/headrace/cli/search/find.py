@@ -23,32 +23,21 @@ FIRST: Final = 1.5
 GROWTH: Final = 5
 """So many times as many are read next, where these had not enough."""
 WIDEST: Final = 4_000
-"""No more are looked through at once: their texts have to fit into the memory."""
+"""No more are read at once: their texts have to fit into the memory."""
 MOST: Final = 20_000
-"""Events that are read in the end. The server looks for phrases in as many as there are."""
+"""Events that are read in the end."""
 SAID_AGAIN: Final = frozenset({"messages", "errors"})
 """Fields whose texts events of several types repeat."""
 
 # No FINAL, which would read all columns of the key: what came twice is told once here. Columns but
-# those of the order and the conditions are read for the rows that are left, and phrases looked for
-# in these: to make words of a text costs more than to find it.
+# those of the order and the conditions are read for the rows that are left.
 _NEWEST: Final = """
-SELECT tenant, session, user, epoch, seq, turn, ts, type, data FROM (
-    SELECT *, words FROM events_raw
-    WHERE {words}
-    ORDER BY ts DESC, _part, _part_offset
-    LIMIT {rows} OFFSET {skipped}
-)
-WHERE {phrases}
-ORDER BY ts DESC
-LIMIT {most}
+SELECT tenant, session, user, epoch, seq, turn, ts, type, data FROM events_raw
+WHERE {conditions}
+ORDER BY ts DESC, _part, _part_offset
+LIMIT {rows} OFFSET {skipped}
 SETTINGS max_execution_time = {seconds}, max_memory_usage = {memory},
     query_plan_max_limit_for_lazy_materialization = 0
-"""
-_COUNT: Final = """
-SELECT count() AS events FROM events_raw
-WHERE {words}
-SETTINGS max_execution_time = {seconds}, max_memory_usage = {memory}
 """
 
 
@@ -117,29 +106,16 @@ class _Events:
         """There are no more."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        read = skipped = 0
-        for rows in self._windows():
-            events = self._query.newest(rows, skipped, MOST - read)
+        read, rows = 0, self._first
+        while read < MOST:
+            rows = min(rows, WIDEST, MOST - read)
+            events = self._query.newest(rows, read)
             yield from events
-            read += len(events)
-            skipped += rows
-            if read >= MOST:
+            if len(events) < rows:
+                self.everything = True
                 return
-            if read < skipped and not self._query.phrases:
-                break
-        self.everything = True
-
-    def _windows(self) -> Iterator[int]:
-        """Yield how many with the words are looked at, after those that were."""
-        # Common words stand together as a phrase more seldom than not.
-        begin = [] if self._query.phrases else [self._first]
-        begin.append(min(self._first * GROWTH, WIDEST))
-        yield from begin
-        rows, left = begin[-1], self._query.count() - sum(begin)
-        while left > 0:
-            rows = left if left <= WIDEST else min(rows * GROWTH, WIDEST)
-            yield rows
-            left -= rows
+            read += rows
+            rows *= GROWTH
 
 
 class _Query:
@@ -149,24 +125,19 @@ class _Query:
         self._archive = archive
         self._until = monotonic() + SECONDS
         self._parameters: dict[str, Any] = {"everything": asked.everything}
-        words = [f"hasAllTokens(words, {_normal('everything')})", *self._scope(scope)]
-        self._words = "\n    AND ".join(words)
-        self.phrases = [self._phrase(*each) for each in enumerate(asked.phrases)]
+        # The index knows of words: a phrase is looked for in what has all of them.
+        conditions = [f"hasAllTokens(words, {_normal('everything')})", *self._scope(scope)]
+        conditions += [self._phrase(*each) for each in enumerate(asked.phrases)]
+        self._conditions = "\n    AND ".join(conditions)
 
-    def newest(self, rows: int, skipped: int, most: int) -> list[dict[str, Any]]:
-        """Return what has the phrases, of the ``rows`` newest with the words behind ``skipped``."""
-        phrases = "\n    AND ".join(self.phrases) or "true"
-        return self._ask(_NEWEST, rows=rows, skipped=skipped, phrases=phrases, most=most)
-
-    def count(self) -> int:
-        """Return how many there are with all words."""
-        return int(self._ask(_COUNT)[0]["events"])
-
-    def _ask(self, sql: str, **parts: Any) -> list[dict[str, Any]]:
+    def newest(self, rows: int, skipped: int) -> list[dict[str, Any]]:
+        """Return the ``rows`` newest behind ``skipped``."""
         left = max(1, math.ceil(self._until - monotonic()))
-        filled = sql.format(words=self._words, seconds=left, memory=MEMORY, **parts)
+        sql = _NEWEST.format(
+            conditions=self._conditions, rows=rows, skipped=skipped, seconds=left, memory=MEMORY
+        )
         try:
-            return self._archive.rows(filled, self._parameters)
+            return self._archive.rows(sql, self._parameters)
         except CommandError as error:
             text = str(error)
             if "TIMEOUT_EXCEEDED" in text or "MEMORY_LIMIT_EXCEEDED" in text:
