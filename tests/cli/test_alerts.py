@@ -13,7 +13,7 @@ from headrace.streams.alerts import rules
 from headrace.streams.alerts.prometheus_rules import write
 from headrace.streams.notify.codec import decode_delivery, encode_delivery
 from tests.cli.alerting import alert, delivery, send, written
-from tests.cli.conftest import Cli, Stack
+from tests.cli.conftest import Cli, Ran, Stack
 from tests.cli.test_hostile import ATTACK, assert_harmless, on_terminal
 from tests.support import unique
 
@@ -158,6 +158,7 @@ def test_every_mistake_in_a_rules_file_is_a_line(cli: Cli, tmp_path: Path) -> No
     assert [line.partition(": ")[0] for line in ran.err.splitlines()] == [
         f"{file}:{line}" for line in (2, 6, 8)
     ]
+    assert_as_json(cli, file, ran)
     tested = cli("alerts", "test", str(file))
     assert tested.code == 2
     assert tested.err.endswith("(2 more): see `headrace alerts check`\n")
@@ -178,10 +179,33 @@ def test_receivers_are_checked_with_their_secrets(
     assert [line.partition(": ")[0] for line in lines] == [f"{file}:{n}" for n in (18, 21, 22)]
     assert "OPS_SECRET" in lines[0]
     assert "receiver 3: it has no name" in lines[2]
+    assert_as_json(cli, file, ran)
     monkeypatch.setenv("OPS_SECRET", "whsec_" + "A" * 43 + "=")
     file.write_text(file.read_text().partition('[[receiver]]\nname = "other"')[0])
     ran = cli("alerts", "check", str(file))
     assert (ran.code, ran.out) == (0, f"{file}: 2 rules, 1 receiver\n")
+    told = cli("alerts", "check", str(file), "--json")
+    assert (told.code, told.err) == (0, "")
+    names = ("ToolFailureRate", "EveryToolFails")
+    assert told.objects == [
+        {
+            "source": str(file),
+            "valid": True,
+            "mistakes": [],
+            "rules": [{"rule": one, "severity": "warning"} for one in names],
+            "receivers": [{"receiver": "default", "kind": "webhook"}],
+        }
+    ]
+
+
+def assert_as_json(cli: Cli, file: Path, ran: Ran) -> None:
+    """A script is told every mistake that a person is."""
+    told = cli("alerts", "check", str(file), "--json")
+    (found,) = told.objects
+    assert (told.code, told.err, found["valid"]) == (2, "", False)
+    assert found["source"] == str(file)
+    lines = [f"{file}:{one['line']}: {one['text']}" for one in found["mistakes"]]
+    assert lines == ran.err.splitlines()
 
 
 def test_the_configured_rules_are_checked_else_the_shipped(

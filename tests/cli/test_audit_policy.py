@@ -235,6 +235,10 @@ def test_a_policy_is_checked(
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == f"{other} ({loads(OTHER).id}): 3 classes, 2 rules\n"
     assert cli("audit", "policy", "check").out.startswith("the shipped policy")
+    ran = cli("audit", "policy", "check", str(other), "--json")
+    assert (ran.code, ran.err) == (0, "")
+    (shown,) = cli("audit", "policy", "show", str(other), "--json").objects
+    assert ran.objects == [{"valid": True, "mistakes": [], **shown}]
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(OTHER.replace("30 d", "30").replace("llm_text", "llm_*"), encoding="utf-8")
     monkeypatch.setenv("HEADRACE_AUDIT_POLICY", str(wrong))
@@ -245,13 +249,19 @@ def test_a_policy_is_checked(
             f"{wrong}:10",
             f"{wrong}:20",
         ]
+        told = cli("audit", "policy", "check", *args, "--json")
+        (found,) = told.objects
+        assert (told.code, told.err, found["valid"]) == (2, "", False)
+        lines = [f"{found['source']}:{one['line']}: {one['text']}" for one in found["mistakes"]]
+        assert lines == ran.err.splitlines()
     for command in ("show", "test"):
         ran = cli("audit", "policy", command)
         assert ran.code == 2
         assert ran.err.startswith(f"headrace: {wrong}:10: ")
         assert ran.err.endswith(" (1 more): see `headrace audit policy check`\n")
-    ran = cli("audit", "policy", "check", str(tmp_path / "none.toml"))
-    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    for more in ((), ("--json",)):
+        ran = cli("audit", "policy", "check", str(tmp_path / "none.toml"), *more)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.parametrize(

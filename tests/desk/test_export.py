@@ -117,7 +117,12 @@ def test_no_acknowledgement_no_export(
 def test_what_is_there_is_not_written_over(
     on_stack: Cli, sealed: Evidence, stack: Stack, tmp_path: Path
 ) -> None:
-    for out in (tmp_path, tmp_path / "nowhere" / "bundle"):
+    (tmp_path / "file").touch()
+    for out, says in (
+        (tmp_path, "is there already: name another"),
+        (tmp_path / "nowhere" / "bundle", "its directory is not there: make it"),
+        (tmp_path / "file" / "bundle", "cannot be written: Not a directory"),
+    ):
         ran = on_stack("audit", "export", str(out), "--tenant", sealed.tenant)
-        assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+        assert (ran.code, ran.err.count("\n"), says in ran.err) == (2, 1, True)
     assert told(stack.settings, sealed.tenant, types.AUDIT_READ) == []

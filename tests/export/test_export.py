@@ -180,6 +180,19 @@ def test_nothing_is_overwritten_unasked(sessions: Store, export: Cli, tmp_path: 
     assert names == {"one.jsonl", "one.jsonl.manifest.json", "out"}
 
 
+def test_a_place_that_takes_no_export(sessions: Store, export: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for directory, says in (("nodir", "its directory is not there: "), ("file", "Not a directory")):
+        out = tmp_path / directory / "out"
+        ran = export("--tenant", sessions.tenant, "--out", str(out))
+        assert (ran.code, ran.err.count("\n")) == (2, 1)
+        assert ran.err.startswith(f"headrace: {out} cannot be written: {says}")
+    # Not even root writes there.
+    ran = export("--tenant", sessions.tenant, "--single", "--out", "/proc/headrace.jsonl")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert ran.err.startswith("headrace: /proc/headrace.jsonl cannot be written: ")
+
+
 def test_what_a_killed_run_left_is_in_nobodys_way(
     sessions: Store, export: Cli, tmp_path: Path
 ) -> None:

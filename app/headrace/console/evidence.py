@@ -9,9 +9,12 @@ from typing import Any, Final
 from headrace.console.page import STYLE, text
 
 _STYLE: Final = """
-body{max-width:100rem}td:first-child,td:nth-last-child(2){white-space:nowrap}
+body{max-width:100rem}td:not(.long){white-space:nowrap}
+.mark{font:.85em/1.5 ui-monospace,monospace;min-width:16ch}
 """
 _COLUMNS: Final = ("tenant", "class", "type", "tool", "user", "session", "log", "index")
+_CUT: Final = {"tenant": "long", "tool": "long", "user": "long mark", "session": "long mark"}
+"""Names of any length, and 32 hex digits: they may go on in a line of their own. Others do not."""
 
 
 def render(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -31,5 +34,10 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _row(row: Mapping[str, Any]) -> str:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row["ts"]))
-    cells = "".join(f"<td>{text(row[name])}</td>" for name in _COLUMNS)
+    cells = "".join(_cell(name, row[name]) for name in _COLUMNS)
     return f"<tr><td>{at}</td>{cells}</tr>"
+
+
+def _cell(name: str, value: object) -> str:
+    tag = f'td class="{_CUT[name]}"' if name in _CUT else "td"
+    return f"<{tag}>{text(value)}</td>"

@@ -11,7 +11,8 @@ STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;
 color:#1b1f24;background:#fff}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .8rem .35rem 0;
-border-bottom:1px solid #d8dee4}td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
+border-bottom:1px solid #d8dee4}td{font-variant-numeric:tabular-nums}
+.long{overflow-wrap:anywhere;min-width:14ch}
 .good{color:#116329}.bad{color:#a40e26;font-weight:600}small{color:#57606a}
 @media (prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}
 th,td{border-color:#30363d}.good{color:#3fb950}.bad{color:#ff7b72}small{color:#8d96a0}}
@@ -49,9 +50,9 @@ def _parts(parts: Sequence[Mapping[str, Any]], now: float) -> str:
             text(part["pid"]),
             text(part["address"]),
             text(part["restarts"]),
-            text(part["trouble"] or part["last_end"]),
         ]
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        trouble = f'<td class="long">{text(part["trouble"] or part["last_end"])}</td>'
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + f"{trouble}</tr>")
     heads = "".join(f"<th>{cell}</th>" for cell in head)
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 

@@ -228,6 +228,22 @@ def test_a_file_is_never_written_over_unasked(on_stack: Cli, cast: Cast, tmp_pat
     assert out.read_bytes() == first
 
 
+@pytest.mark.parametrize("more", [(), ("--force",)])
+def test_a_place_that_takes_no_file(
+    on_stack: Cli, cast: Cast, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").touch()
+    for out, says in (
+        (tmp_path / "nodir" / "x.html", "its directory is not there: make it, or write elsewhere"),
+        (tmp_path / "file" / "x.html", "Not a directory: mend that, or write elsewhere"),
+        (tmp_path, "it is a directory: name a file in it"),
+    ):
+        ran = on_stack("replay", "small-talk", "--tenant", cast.tenant, "--out", str(out), *more)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err == f"headrace: {out} cannot be written: {says}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_what_cannot_be_read_leaves_no_file(on_stack: Cli, tmp_path: Path) -> None:
     out = tmp_path / "session.html"
     assert on_stack("replay", "nowhere", "--format", "html", "--out", str(out)).code == 2

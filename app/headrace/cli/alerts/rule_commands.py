@@ -11,8 +11,10 @@ from pathlib import Path
 import click
 
 from headrace.cli import options
+from headrace.cli.mistakes import show_mistakes
 from headrace.cli.output import print_json, say
 from headrace.cli.text import safe_text
+from headrace.streams.alerts.tables import RulesError
 
 file_argument = click.argument(
     "file", required=False, type=click.Path(dir_okay=False, path_type=Path)
@@ -74,27 +76,36 @@ def test(
 
 @click.command(
     cls=options.Command,
-    examples=("headrace alerts check rules.toml", "headrace alerts check"),
+    examples=(
+        "headrace alerts check rules.toml",
+        "headrace alerts check",
+        "headrace alerts check rules.toml --json | jq '.mistakes[]'",
+    ),
 )
 @file_argument
+@options.as_json
 @options.state_dir
-def check(file: Path | None, state_dir: Path | None) -> int:
+def check(file: Path | None, as_json: bool, state_dir: Path | None) -> int:
     """Check a rules file and its receivers.
 
     Their secrets must be where the file says. Without FILE, the configured or else the shipped
-    rules. Every mistake is a line on stderr, and the exit code 2. Tells nobody.
+    rules. Every mistake is a line on stderr, and the exit code 2. Tells nobody. --json prints one
+    object: `valid`, every mistake with its line, or else the rules and receivers.
     """
-    from headrace.cli.alerts.rules import checked  # noqa: PLC0415 - httpx is slow to import
+    from headrace.cli.alerts import rules  # noqa: PLC0415 - httpx is slow to import
     from headrace.cli.alerts.words import count  # noqa: PLC0415 - the same
 
-    found, problems = checked(file or options.load(state_dir).alert_rules, os.environ)
-    for one in problems:
-        print(safe_text(one), file=sys.stderr)
-    if found is None or problems:
+    try:
+        found = rules.checked(file or options.load(state_dir).alert_rules, os.environ)
+    except RulesError as error:
+        show_mistakes(error, as_json=as_json)
         return 2
+    if as_json:
+        print_json(rules.as_json(found))
+        return 0
     told = count(len(found.receivers), "receiver")
-    rules = count(len(found.rules), "rule")
-    say(f"{found.source}: {rules}, {told if found.receivers else 'no receivers: nobody is told'}")
+    size = count(len(found.rules), "rule")
+    say(f"{found.source}: {size}, {told if found.receivers else 'no receivers: nobody is told'}")
     return 0
 
 

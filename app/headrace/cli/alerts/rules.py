@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from headrace.cli.faults import CommandError
+from headrace.cli.mistakes import first_mistake
 from headrace.events.errors import SettingsError
 from headrace.events.settings import Settings
 from headrace.sinks.notify.receivers import read_receivers
@@ -24,9 +26,7 @@ def load(settings: Settings, file: Path | None = None) -> RuleSet:
     try:
         return rules_module.load(path)
     except RulesError as error:
-        first, *others = str(error).splitlines()
-        more = f" ({len(others)} more)" if others else ""
-        raise CommandError(f"{first}{more}: see `headrace alerts check`") from None
+        raise first_mistake(error, "headrace alerts check") from None
 
 
 def only(rules: RuleSet, name: str | None) -> RuleSet:
@@ -60,21 +60,33 @@ def _line(plain: Plain, text: str) -> int:
 
 def need_right(settings: Settings, environ: Mapping[str, str]) -> None:
     """Raise :class:`CommandError` where the configured rules or a receiver have a mistake."""
-    _, mistakes = checked(settings.alert_rules, environ)
-    if mistakes:
-        first, *others = mistakes
-        more = f" ({len(others)} more)" if others else ""
-        raise CommandError(f"{first}{more}: see `headrace alerts check {settings.alert_rules}`")
-
-
-def checked(path: Path | None, environ: Mapping[str, str]) -> tuple[RuleSet | None, list[str]]:
-    """Read a rules file (None: the shipped one) and its receivers; give what is wrong by lines.
-
-    Raises :class:`SettingsError` where the file cannot be read.
-    """
     try:
-        found = rules_module.load(path)
+        checked(settings.alert_rules, environ)
     except RulesError as error:
-        return None, str(error).splitlines()
-    problems = _receiver_problems(found, environ)
-    return found, [f"{found.source}:{one.line}: {one.text}" for one in problems]
+        raise first_mistake(error, f"headrace alerts check {settings.alert_rules}") from None
+
+
+def checked(path: Path | None, environ: Mapping[str, str]) -> RuleSet:
+    """Read a rules file (None: the shipped one) and its receivers.
+
+    Raises :class:`RulesError` with all that is wrong, :class:`SettingsError` where the file cannot
+    be read.
+    """
+    found = rules_module.load(path)
+    problems = tuple(_receiver_problems(found, environ))
+    if problems:
+        raise RulesError(found.source, problems)
+    return found
+
+
+def as_json(rules: RuleSet) -> dict[str, Any]:
+    """Return what is in a file without a mistake, as scripts read it: no address, no secret."""
+    return {
+        "source": rules.source,
+        "valid": True,
+        "mistakes": [],
+        "rules": [{"rule": one.name, "severity": one.severity} for one in rules.rules],
+        "receivers": [
+            {"receiver": one.data["name"], "kind": one.data["kind"]} for one in rules.receivers
+        ],
+    }

@@ -14,6 +14,7 @@ from headrace.cli.audit.opening import Opened, Opener
 from headrace.cli.audit.selection import Selection
 from headrace.cli.audit.vault import Matches, choose, matching
 from headrace.cli.faults import CommandError
+from headrace.cli.place import need_place
 from headrace.cli.progress import Line
 from headrace.events.settings import Settings
 from headrace.sinks.audit.bundle import Chosen, Counts, write_bundle
@@ -40,10 +41,9 @@ class Export:
 
 def export(settings: Settings, asked: Export, line: Line) -> Counts:
     """Tell of the export and write it. Raises CommandError, BundleError, and as vault and keys."""
-    if asked.out.exists() or not asked.out.absolute().parent.is_dir():
-        raise CommandError(
-            f"{asked.out} cannot be made: it is there already, or its directory is not"
-        )
+    need_place(asked.out)
+    if asked.out.exists():
+        raise CommandError(f"{asked.out} is there already: name another")
     vault, signing = need_vault(settings), open_signing(settings)
     opener = Opener(settings) if asked.open else None
 

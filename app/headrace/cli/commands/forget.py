@@ -140,17 +140,30 @@ def complete(request: str, user: str, as_json: bool, state_dir: Path | None) -> 
     return 0 if made["state"] == "complete" else 1
 
 
-@forget.command(cls=options.Command, examples=("headrace forget withdraw f-0123456789ab",))
+@forget.command(
+    cls=options.Command,
+    examples=(
+        "headrace forget withdraw f-0123456789ab",
+        "headrace forget withdraw f-0123456789ab --json",
+    ),
+)
 @click.argument("request")
+@options.as_json
 @options.state_dir
-def withdraw(request: str, state_dir: Path | None) -> int:
-    """Take a standing order back: what the person does from now on is archived again."""
+def withdraw(request: str, as_json: bool, state_dir: Path | None) -> int:
+    """Take a standing order back: what the person does from now on is archived again.
+
+    Exit code 1 where there is none.
+    """
     import asyncio  # noqa: PLC0415 - beside its only use
 
     from headrace.cli.forget import honour  # noqa: PLC0415 - aiokafka is slow to import
 
     there = asyncio.run(honour.withdraw(options.load(state_dir), request))
-    say("withdrawn" if there else f"there is no standing order {request}")
+    if as_json:
+        print_json({"request": request, "withdrawn": there > 0})
+    else:
+        say("withdrawn" if there else f"there is no standing order {request}")
     return 0 if there else 1
 
 

@@ -19,6 +19,7 @@ from headrace.cli.export.manifest import MARK, NAME, Manifest
 from headrace.cli.export.output import ENDINGS, Output, Replacing, partial_of
 from headrace.cli.export.sessions import SessionFiles, lines_of
 from headrace.cli.faults import CommandError
+from headrace.cli.place import need_place
 
 STDOUT: Final = Path("-")
 JSONL: Final = "jsonl"
@@ -96,8 +97,7 @@ def check(asked: Export) -> None:
         if asked.form in ("parquet", "arrow") and sys.stdout.isatty():
             raise CommandError(f"{asked.form} is nothing for a terminal: give --out FILE")
         return
-    if not out.absolute().parent.is_dir():
-        raise CommandError(f"{out} cannot be made: its directory is not there")
+    need_place(out)
     if not out.exists():
         return
     if not asked.force:

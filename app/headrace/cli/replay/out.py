@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TextIO
 
 from headrace.cli.faults import CommandError
+from headrace.cli.place import cannot_write
 
 
 @contextmanager
 def opened(path: Path | None, *, force: bool) -> Iterator[TextIO]:
     """Open the output for UTF-8 text; None and ``-`` are stdout.
 
-    A file that is there stays as it is without ``force``: CommandError. What could not be written
-    whole is removed again, unless it was ended by Ctrl-C or belonged to somebody before.
+    A file that is there stays as it is without ``force``: CommandError, as where it cannot be made.
+    What could not be written whole is removed again, unless it was ended by Ctrl-C or belonged to
+    somebody before.
     """
     if path is None or str(path) == "-":
         yield sys.stdout
@@ -24,7 +26,11 @@ def opened(path: Path | None, *, force: bool) -> Iterator[TextIO]:
     try:
         file = path.open("w" if force else "x", encoding="utf-8", newline="\n")
     except FileExistsError:
+        if path.is_dir():
+            raise cannot_write(path, IsADirectoryError()) from None
         raise CommandError(f"{path} is there already: add --force to write over it") from None
+    except OSError as error:
+        raise cannot_write(path, error) from None
     try:
         with file:
             yield file

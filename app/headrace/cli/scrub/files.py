@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.cli.faults import CommandError
+from headrace.cli.mistakes import first_mistake
 from headrace.events.settings import Settings
 from headrace.streams.alerts.tables import RulesError
 from headrace.streams.scrub import need_extra
@@ -34,6 +35,4 @@ def load(settings: Settings, file: Path | None = None) -> Scrubber:
     try:
         return read(settings, file)
     except RulesError as error:
-        first, *others = str(error).splitlines()
-        more = f" ({len(others)} more)" if others else ""
-        raise CommandError(f"{first}{more}: see `headrace scrub check`") from None
+        raise first_mistake(error, "headrace scrub check") from None

@@ -43,6 +43,7 @@ class RulesError(SettingsError):
     """A rules file is wrong. The message has ``file:line: what to do`` for every mistake."""
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
+        self.source = source
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(f"{source}:{one.line}: {one.text}" for one in self.problems))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -10,8 +9,10 @@ import click
 from headrace.cli import options
 from headrace.cli.audit.policy import files
 from headrace.cli.audit.policy import show as shown
+from headrace.cli.mistakes import show_mistakes
 from headrace.cli.output import print_json, say
-from headrace.cli.text import safe_text
+from headrace.streams.alerts.tables import RulesError
+from headrace.streams.audit import policy as policies
 
 file_argument = click.argument(
     "file", required=False, type=click.Path(dir_okay=False, path_type=Path)
@@ -47,21 +48,30 @@ def show(file: Path | None, as_json: bool, state_dir: Path | None) -> None:
 
 @policy.command(
     cls=options.Command,
-    examples=("headrace audit policy check policy.toml", "headrace audit policy check"),
+    examples=(
+        "headrace audit policy check policy.toml",
+        "headrace audit policy check",
+        "headrace audit policy check policy.toml --json | jq '.mistakes[]'",
+    ),
 )
 @file_argument
+@options.as_json
 @options.state_dir
-def check(file: Path | None, state_dir: Path | None) -> int:
+def check(file: Path | None, as_json: bool, state_dir: Path | None) -> int:
     """Check a policy file. Every mistake is a line on stderr, and the exit code 2.
 
-    Without FILE, the configured or else the shipped policy.
+    Without FILE, the configured or else the shipped policy. --json prints one object: `valid`,
+    every mistake with its line, or else what `show --json` does.
     """
-    found, mistakes = files.mistakes(file or options.load(state_dir).audit.policy)
-    for one in mistakes:
-        print(safe_text(one), file=sys.stderr)
-    if found is None:
+    try:
+        found = policies.load(file or options.load(state_dir).audit.policy)
+    except RulesError as error:
+        show_mistakes(error, as_json=as_json)
         return 2
-    say(shown.title(found))
+    if as_json:
+        print_json({"valid": True, "mistakes": [], **shown.as_json(found)})
+    else:
+        say(shown.title(found))
     return 0
 
 

@@ -1,0 +1,28 @@
+"""Where a command is asked to write, and why it cannot."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from headrace.cli.faults import CommandError
+
+
+def need_place(path: Path) -> None:
+    """Raise :class:`CommandError` where nothing can be made beside ``path``. Leaves no file."""
+    try:
+        # Rights, mounts and root's powers are the system's to judge.
+        tempfile.TemporaryFile(dir=path.absolute().parent).close()
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> CommandError:
+    """Say why what the system refused cannot be written, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        why = "its directory is not there: make it, or write elsewhere"
+    elif isinstance(error, IsADirectoryError):
+        why = "it is a directory: name a file in it"
+    else:
+        why = f"{error.strerror}: mend that, or write elsewhere"
+    return CommandError(f"{path} cannot be written: {why}")
