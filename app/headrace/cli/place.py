@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -26,3 +27,11 @@ def cannot_write(path: Path, error: OSError) -> CommandError:
     else:
         why = f"{error.strerror}: mend that, or write elsewhere"
     return CommandError(f"{path} cannot be written: {why}")
+
+
+def partial_of(path: Path) -> Path:
+    """Return a name under which something is made that will be ``path``: beside it, hidden.
+
+    Never that of a leftover: a process of a container that was killed has its number again.
+    """
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")

@@ -246,8 +246,25 @@ def test_a_place_that_takes_no_file(
 
 def test_what_cannot_be_read_leaves_no_file(on_stack: Cli, tmp_path: Path) -> None:
     out = tmp_path / "session.html"
-    assert on_stack("replay", "nowhere", "--format", "html", "--out", str(out)).code == 2
-    assert not out.exists()
+    args = ("replay", "nowhere", "--format", "html", "--out", str(out))
+    assert on_stack(*args).code == on_stack(*args, "--force").code == 2
+    assert list(tmp_path.iterdir()) == []
+    out.write_text("of another session")
+    assert on_stack(*args, "--force").code == 2
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["of another session"]
+
+
+def test_a_device_and_the_end_of_a_link_are_written_to(
+    on_stack: Cli, cast: Cast, tmp_path: Path
+) -> None:
+    args = ("replay", "small-talk", "--tenant", cast.tenant, "--force", "--out")
+    assert on_stack(*args, "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+    (tmp_path / "end").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "end")
+    assert on_stack(*args, str(tmp_path / "link")).code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "end").stat().st_size > 0
 
 
 def test_a_near_name_is_offered(on_stack: Cli, cast: Cast) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, final
 
 import cramjam
+
+from headrace.cli.place import partial_of
 
 ENDINGS: Final = {"gzip": ".gz", "zstd": ".zst"}
 FLUSHED: Final = 4 << 20
@@ -100,11 +101,3 @@ class Replacing:
         finally:
             self._file.close()
             self._partial.unlink(missing_ok=True)
-
-
-def partial_of(path: Path) -> Path:
-    """Return a name under which something is made that will be ``path``: beside it, hidden.
-
-    Never that of a leftover: a process of a container that was killed has its number again.
-    """
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")

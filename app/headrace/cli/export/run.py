@@ -16,10 +16,10 @@ from headrace.cli.export import choice as choosing
 from headrace.cli.export import queries
 from headrace.cli.export.choice import Choice, Found
 from headrace.cli.export.manifest import MARK, NAME, Manifest
-from headrace.cli.export.output import ENDINGS, Output, Replacing, partial_of
+from headrace.cli.export.output import ENDINGS, Output, Replacing
 from headrace.cli.export.sessions import SessionFiles, lines_of
 from headrace.cli.faults import CommandError
-from headrace.cli.place import need_place
+from headrace.cli.place import need_place, partial_of
 
 STDOUT: Final = Path("-")
 JSONL: Final = "jsonl"
