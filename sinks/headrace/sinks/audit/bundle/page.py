@@ -28,7 +28,9 @@ table { border-collapse: collapse; width: 100%; }
 td, th { border-bottom: 1px solid #ccc; padding: .3rem .6rem; text-align: left; vertical-align: top; }
 pre { background: #f5f5f5; overflow-x: auto; padding: .6rem; white-space: pre-wrap; }
 td, pre { overflow-wrap: anywhere; }
-.records td:first-child, .records td:nth-child(8) { white-space: nowrap; }
+.records td { min-width: 9ch; }
+.records td:nth-child(7) { min-width: 14ch; }
+.records td:first-child, .records td:nth-child(n+5):not(:nth-child(7)) { white-space: nowrap; }
 .why { color: #666; }
 </style>
 </head>
