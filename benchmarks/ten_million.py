@@ -163,7 +163,7 @@ SELECT tenant, concat(session, '-{copy}'), hex(cityHash64(epoch, {copy})), seq, 
     data, v, concat(user, '-{copy}'), turn
 FROM headrace.events_raw
 WHERE match(session, '^(s-[0-9a-f]+|long-[0-9]+)$') AND position(data, '{rare}') = 0
-SETTINGS exclude_materialize_skip_indexes_on_insert = 'by_word'
+SETTINGS exclude_materialize_skip_indexes_on_insert = 'by_words'
 """
 MERGED = """
 SELECT count() AS parts, sum(rows) AS events, sumIf(rows, indexed > 0) / events AS indexed_share,

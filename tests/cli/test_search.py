@@ -240,7 +240,7 @@ def test_the_index_answers_alone(stack: Stack) -> None:
         "EXPLAIN actions = 1 SELECT ts FROM headrace.events_raw WHERE hasAllTokens(words, 'kettle')"
     ).result_rows
     client.close()
-    assert any("__text_index_by_word" in text for (text,) in plan)
+    assert any("__text_index_by_words" in text for (text,) in plan)
     assert not any("Output: data" in text or ", data" in text for (text,) in plan)
 
 

@@ -31,7 +31,7 @@ WHERE database = 'headrace' AND table = 'events_raw' AND active AND column = 'wo
 """
 
 
-def insert(client: Client, first: int) -> None:
+def insert(client: Client, first: int, unindexed: str = "by_words") -> None:
     lines = [
         orjson.dumps({"v": 1, "tenant": "t", "session": "s", "epoch": "e", "seq": seq, "ts": seq}
         | {"type": "user_message", "data": {"message": f"refund {'iban' if seq % 2 else 'card'}"}})
@@ -40,7 +40,7 @@ def insert(client: Client, first: int) -> None:
     client.raw_insert(
         "headrace.events_raw",
         insert_block=b"\n".join(lines),
-        settings=dict(INSERT_SETTINGS),
+        settings=INSERT_SETTINGS | {"exclude_materialize_skip_indexes_on_insert": unindexed},
         fmt="JSONEachRow",
     )
 
@@ -60,25 +60,29 @@ def test_an_older_archive_is_searched_and_gets_the_index(
         monkeypatch.setattr(schema, "migrations", lambda: before)
         schema.apply(writer)
         client, reader = connect(writer), connect(ClickHouseSettings(server.reader_url))
-        insert(client, 1)
+        insert(client, 1, unindexed="by_word")
         client.command("OPTIMIZE TABLE headrace.events_raw FINAL")
         # Parts as they stand: a merge would build the index as well.
         client.command("SYSTEM STOP MERGES headrace.events_raw")
         for first in (21, 41):
-            insert(client, first)
+            insert(client, first, unindexed="by_word")
         assert number(reader, WITHOUT) == (3 if without == 10 else 2)
         monkeypatch.setattr(schema, "migrations", lambda: every)
         schema.apply(writer)
         want = [(seq,) for seq in range(1, 61, 2)]
         assert reader.query(FIND).result_rows == want
         assert number(reader, WITH_WORDS) == 0
+        # As each part is rewritten: it has words and index, and others have not.
+        insert(client, 61, unindexed="")
+        want += [(seq,) for seq in range(61, 81, 2)]
+        assert reader.query(FIND).result_rows == want
         client.command("SYSTEM START MERGES headrace.events_raw")
         wait_until_sync(lambda: number(reader, UNDER_WAY) == 0, 60)
         assert number(reader, WITHOUT) == 0
-        assert number(reader, WITH_WORDS) == 3
+        assert number(reader, WITH_WORDS) == 4
         assert reader.query(FIND).result_rows == want
         plan = reader.query(f"EXPLAIN indexes = 1 {FIND}").result_rows
-        assert any("by_word" in line for (line,) in plan)
+        assert any("by_words" in line for (line,) in plan)
 
 
 def test_words_are_made_once_when_an_event_is_written(tmp_path: Path) -> None:

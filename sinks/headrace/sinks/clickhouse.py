@@ -53,7 +53,7 @@ INSERT_SETTINGS: Final = {
     "insert_deduplicate": 0,
     "async_insert": 0,
     # What is searched is indexed when parts merge: it costs as much as all else of an insert.
-    "exclude_materialize_skip_indexes_on_insert": "by_word",
+    "exclude_materialize_skip_indexes_on_insert": "by_words",
     # Batches are small enough for one core, and the other ones belong to the merges.
     "input_format_parallel_parsing": 0,
 }

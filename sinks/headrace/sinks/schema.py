@@ -24,6 +24,9 @@ TIMEOUT_SECONDS = 180
 """ON CLUSTER waits for every replica; ClickHouse itself gives up after 180 s."""
 SETTINGS = {"mutations_sync": 0}
 """What rewrites parts goes on in the background, for as long as a large archive takes."""
+ALONE = SETTINGS | {"alter_sync": 0}
+"""Nor is waited for parts that lose an index, which a merge may hold. Replicas are waited for: what
+follows needs what an ALTER brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,9 @@ def _run(client: Client, settings: ClickHouseSettings, migration: Migration) -> 
 
 def _command(client: Client, settings: ClickHouseSettings, statement: str, what: str) -> None:
     try:
-        client.command(filled(statement, settings), settings=SETTINGS)
+        client.command(
+            filled(statement, settings), settings=SETTINGS if settings.cluster else ALONE
+        )
     except ClickHouseError as error:
         raise SchemaError(f"migration {what} failed: {_line(error)}") from None
 

@@ -5,5 +5,11 @@ ALTER TABLE {database}.events_raw {on_cluster} MODIFY COLUMN
 ALTER TABLE {database}.events_raw {on_cluster} MODIFY COLUMN words
     MODIFY SETTING min_compress_block_size = 1048576, max_compress_block_size = 4194304;
 
--- In the background. A part that has the index without the column is read without the index.
-ALTER TABLE {database}.events_raw {on_cluster} MATERIALIZE COLUMN words, MATERIALIZE INDEX by_word;
+-- The index under another name: where some parts have it and the column, and others the index alone, a
+-- search finds nothing in these. Parts that do not have it yet are read. A column has one such index.
+ALTER TABLE {database}.events_raw {on_cluster}
+    DROP INDEX IF EXISTS by_word,
+    ADD INDEX IF NOT EXISTS by_words words TYPE text(tokenizer = splitByNonAlpha);
+
+-- In the background.
+ALTER TABLE {database}.events_raw {on_cluster} MATERIALIZE COLUMN words, MATERIALIZE INDEX by_words;
