@@ -12,7 +12,8 @@ from clickhouse_connect.driver.client import Client
 
 from headrace.events.errors import Poison, Retryable
 from headrace.events.settings import ClickHouseSettings
-from headrace.sinks.clickhouse import ClickHouseSink
+from headrace.sinks.clickhouse import INSERT_SETTINGS, ClickHouseSink
+from headrace.sinks.clickhouse_errors import MEMORY_LIMIT_EXCEEDED
 from tests.stack.clickhouse import running_clickhouse
 from tests.support import unique
 
@@ -192,6 +193,28 @@ async def test_two_events_under_one_identity_stay_two(sink: ClickHouseSink, clie
     tenant = unique()
     await sink.write([line(tenant, 1), line(tenant, 1, data={"chunk": "other"})], Told())
     assert rows(client, tenant) == [(2,)]
+
+
+async def test_texts_that_folding_makes_long_land_by_halves(
+    sink: ClickHouseSink, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, told = unique(), Told()
+    text = ("\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}" * 100 + "\\") * 300
+    values = [line(tenant, seq, type="note", data={"text": text}) for seq in range(1, 9)]
+
+    def allow(mebibytes: int) -> None:
+        monkeypatch.setitem(INSERT_SETTINGS, "max_memory_usage", mebibytes << 20)
+
+    allow(80)
+    with pytest.raises(Retryable) as raised:
+        await sink._insert_whole(values)
+    assert raised.value.code == MEMORY_LIMIT_EXCEEDED
+    assert await sink.write(values, told) == 8
+    assert rows(client, tenant, "count(), uniq(data)") == [(8, 1)]
+    assert not told
+    allow(5)
+    with pytest.raises(Retryable, match="memory"):
+        await sink.write(values, told)
 
 
 async def test_without_tables_it_says_what_to_do(tmp_path: Path) -> None:

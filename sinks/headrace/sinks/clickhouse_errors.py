@@ -36,6 +36,7 @@ DATA_CODES: Final = frozenset(
 )
 """A line is to blame. Every other code (memory, too many parts, timeouts, no table, no rights, no
 answer at all) blames the server or its set-up: dead-lettering for those would lose good events."""
+MEMORY_LIMIT_EXCEEDED: Final = 241
 
 _ADVICE: Final = {
     60: "run `headrace schema apply`",
