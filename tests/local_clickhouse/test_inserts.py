@@ -42,6 +42,16 @@ def test_a_bad_row_inserts_nothing_and_says_where(writer: httpx.Client, table: s
     assert writer.post("/", content=f"SELECT count() FROM {table}").text == "0\n"
 
 
+def test_a_bad_row_is_blamed_also_where_what_is_quoted_ends_within_a_sign(
+    writer: httpx.Client, table: str
+) -> None:
+    for shift in range(4):
+        row = '{"n": 1, "text": "a" ' + "b" * shift + "\N{WATER WAVE}" * 500 + "}"
+        answer = writer.post("/", content=f"INSERT INTO {table} FORMAT JSONEachRow\n{row}")
+        assert answer.headers["X-ClickHouse-Exception-Code"] == "27"
+        assert "\N{WATER WAVE}" in answer.text
+
+
 def test_get_does_not_change_data(clickhouse_server: LocalClickHouse, table: str) -> None:
     with http(clickhouse_server, "writer") as client:
         answer = client.get("/", params={"query": f"TRUNCATE TABLE {table}"})

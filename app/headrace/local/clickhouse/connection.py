@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,16 @@ class Answer:
     written_bytes: int = 0
 
 
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:  # what a message quotes of the data may end within a sign
+        raise EngineError(error.object.decode(errors="replace")) from None
+    except RuntimeError as error:
+        raise EngineError(str(error)) from None
+
+
 class Connection:
     """Not thread-safe: one call at a time, from any thread."""
 
@@ -37,17 +48,13 @@ class Connection:
 
     def query(self, sql: str, fmt: str = "TabSeparated") -> Answer:
         """Run one statement to its end."""
-        try:
+        with _engine_errors():
             return _answer(self._made.query(sql, fmt))
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
 
     def stream(self, sql: str, fmt: str) -> Stream:
         """Start a statement whose answer is fetched piece by piece."""
-        try:
+        with _engine_errors():
             return Stream(self._made, self._made.send_query(sql, fmt))
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
 
     def pipe(self, statement: Callable[[str], str]) -> Piped:
         """Start a SELECT that the engine writes to a file: ``statement`` makes it of the name."""
@@ -91,10 +98,11 @@ class Stream:
         if not self._open:
             return None
         try:
-            found = self._made.streaming_fetch_result(self._handle)
-        except RuntimeError as error:
+            with _engine_errors():
+                found = self._made.streaming_fetch_result(self._handle)
+        except EngineError:
             self._open = False
-            raise EngineError(str(error)) from None
+            raise
         if found is None or found.rows_read() == 0:
             self._open = False
             return None
@@ -123,9 +131,10 @@ class Piped:
 
     def _run(self) -> None:
         try:
-            self._made.query(self._sql, "Null")
-        except RuntimeError as error:
-            self._error = EngineError(str(error))
+            with _engine_errors():
+                self._made.query(self._sql, "Null")
+        except EngineError as error:
+            self._error = error
         finally:
             os.close(self._writes)
 
@@ -176,11 +185,10 @@ class Insert:
             table, settings = _at_settings(self._head)
             source = f"FROM INFILE '/dev/fd/{self._file.fileno()}' COMPRESSION 'none'"
             sql = f"{table} {source} {settings} FORMAT {self._format}"
-            result = self._made.query(sql, "Null")
+            with _engine_errors():
+                result = self._made.query(sql, "Null")
         except OSError as error:
             raise EngineError(f"Code: 243. DB::Exception: {error.strerror}") from None
-        except RuntimeError as error:
-            raise EngineError(str(error)) from None
         finally:
             self.cancel()
         return Answer(b"", written_rows=result.rows_written(), written_bytes=result.bytes_written())
