@@ -52,7 +52,7 @@ INSERT_SETTINGS: Final = {
     # An identical block sent again must reach the ledger, which its first attempt may have missed.
     "insert_deduplicate": 0,
     "async_insert": 0,
-    # What is searched is indexed when parts merge: it costs as much as all else of an insert.
+    # What is searched is indexed when parts merge: nobody waits for that to be acknowledged.
     "exclude_materialize_skip_indexes_on_insert": "by_words",
     # Batches are small enough for one core, and the other ones belong to the merges.
     "input_format_parallel_parsing": 0,

@@ -11,7 +11,7 @@ from headrace.cli.faults import CommandError
 
 MOST_CHARACTERS: Final = 1_000
 
-# As `words` of events_raw is made of its text (0010_search.sql), and :func:`normal` too.
+# As `words` of events_raw is made of its text (0012_words.sql), and :func:`normal` too.
 NORMAL: Final = (
     "if(isValidASCII({text}), lower({text}), replaceRegexpAll(replaceRegexpAll("
     "normalizeUTF8NFKCCasefold({text}), '[^\\\\x00-\\\\x7f\\\\pL\\\\pM\\\\pN\\\\pS]+', ' '), "
