@@ -224,8 +224,10 @@ def test_a_file_is_never_written_over_unasked(on_stack: Cli, cast: Cast, tmp_pat
     assert again.code == 2
     assert "is there already: add --force" in again.err
     out.write_text("mine")
+    out.chmod(0o600)
     assert on_stack(*args, "--out", str(out), "--force").code == 0
     assert out.read_bytes() == first
+    assert out.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("more", [(), ("--force",)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ def opened(path: Path | None, *, force: bool) -> Iterator[TextIO]:
         raise cannot_write(path, error) from None
     with file:
         try:
+            if replaced:
+                shutil.copymode(replaced, target)
             yield file
             file.flush()
         except Exception:
